@@ -1,0 +1,47 @@
+//! What the host and the device agree on: the operator's constants and the launch parameters of
+//! every kernel, as plain `#[repr(C)]` structs whose size and alignment are asserted at compile time.
+//!
+//! The crate is `no_std` and has no dependencies, so that the kernels (`nvptx64`) and the library
+//! compile the very same definitions.
+#![no_std]
+
+mod block_topk;
+mod ptr;
+
+pub use block_topk::BlockTopkParams;
+pub use ptr::DevicePtr;
+
+/// Consecutive tokens in a block; a page of either cache holds exactly one block.
+pub const BLOCK: usize = 128;
+
+/// Elements in one head of `q`, K, V, `index_q` and index K.
+pub const HEAD_DIM: usize = 128;
+
+/// Most query heads that may share one KV head.
+pub const MAX_GROUP: usize = 16;
+
+/// Most blocks that a row may select.
+pub const MAX_TOPK: usize = 64;
+
+/// Most new tokens of one request that still take the speculative-decode route.
+pub const MAX_SPECULATIVE: usize = 8;
+
+/// Most blocks in a row's horizon that the GPU's top-k selection takes: 1 Mi tokens of context.
+pub const MAX_BLOCKS: usize = 8192;
+
+/// The score that a forced initial block gets.
+pub const INIT_SCORE: f32 = 1e30;
+
+/// The score that a forced local block gets, also where the block is an initial one.
+pub const LOCAL_SCORE: f32 = 1e29;
+
+/// In what order a row's block ids are listed.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum IdOrder {
+    /// Descending score, ties by ascending id.
+    #[default]
+    Score = 0,
+    /// Ascending id: what FlashInfer's, TensorRT-LLM's and MiniMax's own attention kernels need.
+    Ascending = 1,
+}
