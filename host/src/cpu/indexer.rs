@@ -1,15 +1,17 @@
 //! Scoring of blocks, then selection.
 
-use msa_abi::BLOCK;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::matrix::{Row, load_transposed, matrix, widen_rows};
+use super::matrix::{Panel, Row, WIDTH, load_transposed, matrix, widen_rows};
 use super::product::multiply;
 use super::softmax::max;
 use super::tile::Tile;
 use super::topk::select;
 use crate::problem::{BlockRows, IndexerProblem, horizon_blocks, visible_keys};
+
+/// Rows of a tile: as many as make the conversion of a block cheap beside scoring it.
+const TILE_ROWS: usize = 64;
 
 /// Blocks that one task scores: enough to be worth handing to another thread.
 const BLOCKS_PER_TASK: usize = 8;
@@ -26,7 +28,7 @@ pub(super) fn run(arch: Arch, problem: &IndexerProblem, block_ids: &mut [i32]) {
     // Each tile's slots of every head: the result is head-major, tiles are not.
     let mut heads: Vec<&mut [i32]> =
         block_ids.chunks_exact_mut(rows * topk).take(problem.index_heads).collect();
-    let tiles: Vec<_> = Tile::of(problem.batch)
+    let tiles: Vec<_> = Tile::of(problem.batch, TILE_ROWS)
         .into_iter()
         .map(|tile| {
             let slots = tile.rows.len() * topk;
@@ -85,8 +87,8 @@ struct ScoreBlock<'a, F> {
     scale: f32,
     /// `[lanes]`
     queries: &'a [Row],
-    /// Room for the block's keys: `keys[dim][token]`.
-    keys: &'a mut [Row],
+    /// Room for the block's keys: `[dim][token]`.
+    keys: &'a mut [Panel],
     /// `[lanes]`
     scores: &'a mut [f32],
 }
@@ -99,7 +101,7 @@ impl<F: Fn(usize) -> usize> WithSimd for ScoreBlock<'_, F> {
         let lanes = self.queries.len();
         let first = (0..lanes).find(|&lane| (self.visible)(lane) > 0).unwrap_or(lanes);
         load_transposed(&self.rows, (self.visible)(lanes - 1), self.keys);
-        let mut dots = [[0.0; BLOCK]; HEADS];
+        let mut dots = [[0.0; WIDTH]; HEADS];
         for start in (first..lanes).step_by(HEADS) {
             let end = lanes.min(start + HEADS);
             let mut queries = [&[][..]; HEADS];
@@ -107,7 +109,7 @@ impl<F: Fn(usize) -> usize> WithSimd for ScoreBlock<'_, F> {
                 *query = row;
             }
             let dots = &mut dots[..end - start];
-            multiply(simd, &queries[..end - start], self.keys, dots);
+            multiply(simd, WIDTH, &queries[..end - start], self.keys, dots);
             for (lane, dots) in (start..end).zip(dots) {
                 for dot in dots.iter_mut() {
                     *dot *= self.scale;

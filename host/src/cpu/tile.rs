@@ -12,16 +12,13 @@ pub(super) struct Tile {
 }
 
 impl Tile {
-    /// Rows of a prefill tile: as many as a second-level cache holds the queries and results of, at
-    /// 16 heads, beside a block of keys and one of values.
-    const ROWS: usize = 32;
-
-    /// The tiles of a batch, in the order of its rows, which they cover.
-    pub(super) fn of(batch: Batch) -> Vec<Self> {
+    /// The tiles of a batch, each of `rows` rows at the most, in the order of the batch's rows, which
+    /// they cover.
+    pub(super) fn of(batch: Batch, rows: usize) -> Vec<Self> {
         let mut tiles = Vec::new();
         for request in batch.requests() {
-            for first in request.rows.clone().step_by(Self::ROWS) {
-                let rows = first..request.rows.end.min(first + Self::ROWS);
+            for first in request.rows.clone().step_by(rows) {
+                let rows = first..request.rows.end.min(first + rows);
                 tiles.push(Self { request: request.clone(), rows });
             }
         }

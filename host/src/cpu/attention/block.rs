@@ -2,7 +2,7 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::super::matrix::{Row, WIDTH, load, load_transposed, matrix};
+use super::super::matrix::{Panel, Row, WIDTH, load, load_transposed, matrix};
 use super::super::product::multiply;
 use super::super::softmax::{Softmax, Weights};
 use super::HEADS;
@@ -12,9 +12,9 @@ use crate::problem::BlockRows;
 /// A block in f32.
 pub(super) struct LoadedBlock {
     /// `[dim][token]`
-    keys: Vec<Row>,
+    keys: Vec<Panel>,
     /// `[token][dim]`
-    values: Vec<Row>,
+    values: Vec<Panel>,
 }
 
 impl LoadedBlock {
@@ -83,7 +83,7 @@ impl<'a> WithSimd for Attend<'_, 'a> {
             }
         }
         let mut dots = [[0.0; WIDTH]; HEADS];
-        multiply(simd, &rows[..heads], &block.keys, &mut dots);
+        multiply(simd, WIDTH, &rows[..heads], &block.keys, &mut dots);
 
         let mut attended = Attended {
             picks,
@@ -97,7 +97,7 @@ impl<'a> WithSimd for Attend<'_, 'a> {
         for (row, dots) in rows.iter_mut().zip(&dots) {
             *row = dots;
         }
-        multiply(simd, &rows[..heads], &block.values[..visible], &mut attended.values);
+        multiply(simd, visible, &rows[..heads], &block.values, &mut attended.values);
         attended
     }
 }

@@ -16,13 +16,17 @@ use super::tile::Tile;
 use crate::AttentionResult;
 use crate::problem::AttentionProblem;
 
+/// Rows of a tile: as many as a second-level cache holds the queries and softmax states of, at 16
+/// heads, beside a block's keys and values.
+const TILE_ROWS: usize = 32;
+
 /// Query heads that are attended for together: one row's at the largest group, else several rows'.
 const HEADS: usize = MAX_GROUP;
 
 pub(super) fn run(arch: Arch, problem: &AttentionProblem, result: AttentionResult) {
     let heads = problem.kv_heads * problem.group;
     let AttentionResult { mut output, mut lse } = result;
-    let tiles: Vec<_> = Tile::of(problem.batch)
+    let tiles: Vec<_> = Tile::of(problem.batch, TILE_ROWS)
         .into_iter()
         .filter_map(|tile| {
             let query_heads = tile.rows.len() * heads;
