@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Parser, ValueEnum};
 use msa::trace::{Outcome, Trace};
 use msa_tests::check::{Verdict, check};
@@ -89,6 +89,12 @@ fn replay(arguments: &Arguments, backend: &msa::Backend, file: &Path) -> Result<
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
         let path = folder.join(name);
+        ensure!(
+            !path
+                .canonicalize()
+                .is_ok_and(|path| file.canonicalize().is_ok_and(|file| path == file)),
+            "the result would overwrite the trace"
+        );
         outcome.write(&path).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(Report { outcome, verdict })

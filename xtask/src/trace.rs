@@ -3,9 +3,9 @@ use std::process::ExitCode;
 use std::str::FromStr;
 
 use anyhow::{Context, Result};
+use msa::trace::BlockIds;
 use msa::{IdOrder, Selection};
 use msa_tests::generate::{Recipe, Request, Values, hostile_ids, with_expected};
-use msa::trace::BlockIds;
 
 #[derive(clap::Args)]
 pub struct MakeTrace {
@@ -72,9 +72,7 @@ impl MakeTrace {
         // A backend's check of the operands, so that a shape that the contract refuses is told as such.
         trace.run(&msa::Backend::default()).context("no such step")?;
         let file = self.file.display();
-        with_expected(trace)
-            .write(&self.file)
-            .with_context(|| format!("cannot write {file}"))?;
+        with_expected(trace).write(&self.file).with_context(|| format!("cannot write {file}"))?;
         println!("{file}: written; try `cargo xtask replay --check {file}`");
         Ok(ExitCode::SUCCESS)
     }

@@ -1,14 +1,12 @@
-use crate::Error;
-
 /// Why a trace could not be used. The file's name is for the caller to add.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TraceError {
     /// The file could not be read or written.
-    #[error("{0}")]
+    #[error(transparent)]
     Io(#[from] std::io::Error),
     /// The file is not a sound safetensors file.
-    #[error("not a safetensors file: {0}")]
+    #[error("not a sound safetensors file")]
     Format(#[from] safetensors::SafeTensorError),
     /// A tensor that the trace needs is not there.
     #[error("tensor {name} is missing")]
@@ -52,7 +50,4 @@ pub enum TraceError {
         /// What it says.
         got: String,
     },
-    /// The step's operands are refused.
-    #[error("{0}")]
-    Refused(#[from] Error),
 }

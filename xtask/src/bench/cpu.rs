@@ -188,9 +188,9 @@ fn attention_flops(recipe: &Recipe, block_ids: &[i32]) -> f64 {
     let lists = block_ids.chunks(recipe.selection.topk).zip(positions.iter().cycle());
     let keys: usize = lists
         .flat_map(|(ids, position)| {
-            ids.iter().filter_map(|&id| usize::try_from(id).ok()).map(move |block| {
-                (position + 1).saturating_sub(block * BLOCK).min(BLOCK)
-            })
+            ids.iter()
+                .filter_map(|&id| usize::try_from(id).ok())
+                .map(move |block| (position + 1).saturating_sub(block * BLOCK).min(BLOCK))
         })
         .sum();
     (4 * HEAD_DIM * recipe.heads / recipe.kv_heads * keys) as f64

@@ -31,9 +31,8 @@ impl Demo {
         let backend = Backend::default();
         let recipes = steps::recipes();
         // A bar on standard error; hidden by indicatif where that is no terminal.
-        let bar = ProgressBar::new(3 * recipes.len() as u64).with_style(ProgressStyle::with_template(
-            "{bar:30} {pos}/{len} {msg}",
-        )?);
+        let bar = ProgressBar::new(3 * recipes.len() as u64)
+            .with_style(ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}")?);
 
         println!("{HEADER}");
         let mut panels = Vec::new();

@@ -22,7 +22,11 @@ impl Panel {
             .map(|list| list.iter().filter_map(|&id| usize::try_from(id).ok()).collect())
             .collect();
         let blocks = rows.iter().flatten().max().map_or(0, |last| last + 1);
-        Self { title: format!("{name}: {row_count} rows, {blocks} blocks, top {topk}"), blocks, rows }
+        Self {
+            title: format!("{name}: {row_count} rows, {blocks} blocks, top {topk}"),
+            blocks,
+            rows,
+        }
     }
 
     /// Picture units that a row is high: enough to be seen where rows are few.
@@ -35,6 +39,8 @@ impl Panel {
     }
 }
 
+const CAPTION: &str = "Rows down, blocks of 128 tokens across: the blocks that each row's first \
+                       KV head chose. The last column is each row's own block, always chosen.";
 const WIDTH: usize = 1024;
 const MARGIN: usize = 24;
 const TITLE: usize = 24;
@@ -42,14 +48,15 @@ const GAP: usize = 24;
 
 /// The picture.
 pub fn svg(panels: &[Panel]) -> String {
-    let height = 2 * MARGIN + panels.iter().map(Panel::height).sum::<usize>();
+    let height = 2 * MARGIN + TITLE + panels.iter().map(Panel::height).sum::<usize>();
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {height}\" \
          font-family=\"sans-serif\" font-size=\"14\">\n\
-         <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n",
+         <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n\
+         <text x=\"{MARGIN}\" y=\"{MARGIN}\">{CAPTION}</text>\n",
         WIDTH + 2 * MARGIN
     );
-    let mut top = MARGIN;
+    let mut top = MARGIN + TITLE;
     for panel in panels {
         draw(&mut svg, panel, top);
         top += panel.height();
