@@ -1,0 +1,148 @@
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+
+use super::block::{self, Block, Schedule, Stopped};
+use super::warp::{Warp, specials};
+use super::{Place, unflatten};
+use crate::counters::Counters;
+use crate::fault::Fault;
+use crate::isa::Kernel;
+use crate::memory::GlobalMemory;
+
+/// How a kernel is launched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Launch {
+    /// Blocks.
+    pub grid: [u32; 3],
+    /// Threads of a block.
+    pub block: [u32; 3],
+    /// Bytes of dynamic shared memory.
+    pub dynamic_shared: u32,
+}
+
+/// In what order the warps of a block have their turns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// One after the other, each until it waits.
+    #[default]
+    InTurn,
+    /// At random, and for a random time, under a seed.
+    Random(u64),
+}
+
+/// Runs a kernel. `parameters` are its parameters' bytes, laid out as it declares them.
+pub(crate) fn launch(
+    kernel: &Kernel,
+    global: &GlobalMemory,
+    launch: &Launch,
+    order: Order,
+    parameters: &[u8],
+) -> Result<Counters, Fault> {
+    let blocks: u32 = launch.grid.iter().product();
+    let next = AtomicU32::new(0);
+    let stop = AtomicBool::new(false);
+    let total = Mutex::new(Counters::default());
+    // Of several faults the one of the first block is told: the same one on every run.
+    let fault: Mutex<Option<(u32, Fault)>> = Mutex::new(None);
+    let work = || {
+        while !stop.load(Relaxed) {
+            let index = next.fetch_add(1, Relaxed);
+            if index >= blocks {
+                break;
+            }
+            match run_block(kernel, global, launch, order, parameters, index) {
+                Ok(counters) => total.lock().expect("no panic under the lock").add(&counters),
+                Err(found) => {
+                    stop.store(true, Relaxed);
+                    let mut first = fault.lock().expect("no panic under the lock");
+                    if first.as_ref().is_none_or(|(of, _)| index < *of) {
+                        *first = Some((index, found));
+                    }
+                }
+            }
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 1..threads.min(blocks as usize) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    match fault.into_inner().expect("no panic under the lock") {
+        Some((_, fault)) => Err(fault),
+        None => Ok(total.into_inner().expect("no panic under the lock")),
+    }
+}
+
+fn run_block(
+    kernel: &Kernel,
+    global: &GlobalMemory,
+    launch: &Launch,
+    order: Order,
+    parameters: &[u8],
+    index: u32,
+) -> Result<Counters, Fault> {
+    let threads: u32 = launch.block.iter().product();
+    let place = Place {
+        grid: launch.grid,
+        block: unflatten(index, launch.grid),
+        dynamic_shared: launch.dynamic_shared,
+        total_shared: kernel.static_shared + launch.dynamic_shared,
+    };
+    let warps = (0..threads.div_ceil(32) as usize)
+        .map(|warp| {
+            let lanes = match threads - 32 * warp as u32 {
+                count @ 0..32 => (1 << count) - 1,
+                _ => u32::MAX,
+            };
+            Warp::new(kernel, warp, lanes, specials(&place, warp, launch.block))
+        })
+        .collect();
+    let mut block = Block::new(place, threads);
+    let schedule: &mut dyn Schedule = match order {
+        Order::InTurn => &mut InTurn { last: 0 },
+        Order::Random(seed) => &mut Random(seed ^ u64::from(index).wrapping_mul(GOLDEN)),
+    };
+    let ran = block::run(&mut block, kernel, global, parameters, warps, schedule);
+    ran.map(|()| block.counters).map_err(|Stopped { warp, instruction, stop }| {
+        let instruction = &kernel.code[instruction as usize];
+        Fault {
+            kernel: kernel.name.clone(),
+            line: instruction.line,
+            text: instruction.text.clone(),
+            block: place.block,
+            thread: unflatten(32 * warp as u32 + stop.lane, launch.block),
+            kind: stop.kind,
+        }
+    })
+}
+
+/// Each in turn, for so long that only waiting ends a turn, unless a warp spins.
+struct InTurn {
+    last: usize,
+}
+
+impl Schedule for InTurn {
+    fn next(&mut self, ready: usize) -> (usize, u32) {
+        self.last += 1;
+        (self.last % ready, 1 << 16)
+    }
+}
+
+/// 2^64 divided by the golden ratio: successive multiples are spread over all values.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Schedule for Random {
+    fn next(&mut self, ready: usize) -> (usize, u32) {
+        self.0 = self.0.wrapping_add(GOLDEN);
+        let mut mixed = self.0;
+        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^= mixed >> 31;
+        (mixed as u32 as usize % ready, 1 + (mixed >> 32) as u32 % 64)
+    }
+}

@@ -1,0 +1,61 @@
+//! Execution of a grid: blocks in parallel over the processor's cores, the warps of a block in turn.
+//!
+//! Of a warp's lanes that stand at different instructions those at the lowest go first, so that arms of a
+//! branch meet again where they join. A warp runs until it waits or its turn is over; turns go round in
+//! order, or at random under a seed, so that a missing barrier shows.
+
+mod block;
+pub(crate) mod clock;
+mod grid;
+mod warp;
+
+pub(crate) use grid::launch;
+pub use grid::{Launch, Order};
+pub(crate) use warp::{LANES, Lanes, Path, Warp, lanes};
+
+use self::block::Block;
+use crate::fault::FaultKind;
+use crate::memory::GlobalMemory;
+
+/// What an instruction works on.
+pub(crate) struct Cx<'a, 'k> {
+    pub(crate) warp: &'a mut Warp<'k>,
+    pub(crate) block: &'a mut Block,
+    pub(crate) global: &'a GlobalMemory,
+    pub(crate) parameters: &'a [u8],
+}
+
+/// Where lanes go from an instruction.
+#[derive(Clone, Debug)]
+pub(crate) enum Flow {
+    Next,
+    /// To another instruction.
+    Jump(u32),
+    /// Each lane to its own.
+    Scatter(Box<Lanes<u32>>),
+    Exit,
+    /// On, once the barrier has completed this many phases.
+    Wait { barrier: u32, phase: u64 },
+}
+
+/// Why execution stops, and for which lane.
+#[derive(Clone, Debug)]
+pub(crate) struct Stop {
+    pub(crate) lane: u32,
+    pub(crate) kind: FaultKind,
+}
+
+/// Where a block stands in its grid, and what it was given.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) grid: [u32; 3],
+    pub(crate) block: [u32; 3],
+    pub(crate) dynamic_shared: u32,
+    pub(crate) total_shared: u32,
+}
+
+/// The `index`-th of all positions in a box, x fastest.
+pub(crate) fn unflatten(index: u32, extents: [u32; 3]) -> [u32; 3] {
+    let [x, y, _] = extents;
+    [index % x, index / x % y, index / x / y]
+}

@@ -1,0 +1,241 @@
+//! A warp: 32 lanes of registers, and where each lane stands.
+
+use crate::exec::Stop;
+use crate::fault::FaultKind;
+use crate::isa::{Class, Kernel, Register, Source, Special};
+
+pub(crate) const LANES: usize = 32;
+
+/// A value for each lane.
+pub(crate) type Lanes<T> = [T; LANES];
+
+/// The lanes of a mask, ascending.
+pub(crate) fn lanes(mask: u32) -> impl Iterator<Item = usize> {
+    let mut left = mask;
+    std::iter::from_fn(move || {
+        let lane = left.trailing_zeros();
+        left &= left.wrapping_sub(1);
+        (lane < 32).then_some(lane as usize)
+    })
+}
+
+/// Some lanes that stand at the same instruction.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Path {
+    pub(crate) pc: u32,
+    pub(crate) lanes: u32,
+}
+
+/// A warp's registers and position.
+#[derive(Debug)]
+pub(crate) struct Warp<'a> {
+    kernel: &'a Kernel,
+    /// Its place in the block.
+    pub(crate) index: usize,
+    /// Where its lanes that have not exited stand, by ascending instruction.
+    pub(crate) paths: Vec<Path>,
+    predicates: Vec<u32>,
+    words: Vec<Lanes<u32>>,
+    doubles: Vec<Lanes<u64>>,
+    /// For each register of each class, the lanes that have written it.
+    written: [Vec<u32>; 3],
+    specials: Vec<Lanes<u32>>,
+}
+
+impl<'a> Warp<'a> {
+    /// A warp at its kernel's start, with these lanes and what their special registers hold.
+    pub(crate) fn new(
+        kernel: &'a Kernel,
+        index: usize,
+        lanes: u32,
+        specials: Vec<Lanes<u32>>,
+    ) -> Self {
+        let [predicates, words, doubles] = kernel.registers();
+        Self {
+            kernel,
+            index,
+            paths: vec![Path { pc: 0, lanes }],
+            predicates: vec![0; predicates],
+            words: vec![[0xffff_ffff; LANES]; words],
+            doubles: vec![[u64::MAX; LANES]; doubles],
+            written: [vec![0; predicates], vec![0; words], vec![0; doubles]],
+            specials,
+        }
+    }
+
+    /// The lanes that have not exited.
+    pub(crate) fn live(&self) -> u32 {
+        self.paths.iter().fold(0, |live, path| live | path.lanes)
+    }
+
+    /// The first path goes to the next instruction, where others may stand already.
+    pub(crate) fn advance(&mut self) {
+        self.paths[0].pc += 1;
+        if self.paths.len() > 1 && self.paths[0].pc == self.paths[1].pc {
+            self.paths[1].lanes |= self.paths[0].lanes;
+            self.paths.remove(0);
+        }
+    }
+
+    /// Some lanes of the first path go elsewhere, the others to the next instruction.
+    pub(crate) fn jump(&mut self, lanes: u32, target: u32) {
+        self.take(lanes);
+        self.put(Path { pc: target, lanes });
+    }
+
+    /// Some lanes of the first path go each to its own place, the others to the next instruction.
+    pub(crate) fn scatter(&mut self, lanes: u32, targets: &Lanes<u32>) {
+        self.take(lanes);
+        for lane in self::lanes(lanes) {
+            self.put(Path { pc: targets[lane], lanes: 1 << lane });
+        }
+    }
+
+    /// Some lanes of the first path are done, the others go to the next instruction.
+    pub(crate) fn exit(&mut self, lanes: u32) {
+        self.take(lanes);
+    }
+
+    /// Removes lanes from the first path; those that remain go to the next instruction.
+    fn take(&mut self, lanes: u32) {
+        let first = self.paths.remove(0);
+        let remaining = first.lanes & !lanes;
+        if remaining != 0 {
+            self.put(Path { pc: first.pc + 1, lanes: remaining });
+        }
+    }
+
+    fn put(&mut self, path: Path) {
+        match self.paths.binary_search_by_key(&path.pc, |known| known.pc) {
+            Ok(index) => self.paths[index].lanes |= path.lanes,
+            Err(index) => self.paths.insert(index, path),
+        }
+    }
+
+    /// A predicate, a bit for each lane.
+    pub(crate) fn predicate(&self, register: Register, mask: u32) -> Result<u32, Stop> {
+        self.check_written(register, mask)?;
+        Ok(self.predicates[usize::from(register.index)])
+    }
+
+    /// A value of up to 32 bits for each lane.
+    pub(crate) fn word(&self, source: Source, mask: u32) -> Result<Lanes<u32>, Stop> {
+        Ok(match source {
+            Source::Immediate(value) => [value as u32; LANES],
+            Source::Special(special) => self.specials[special as usize],
+            Source::Register(register) => {
+                self.check_written(register, mask)?;
+                let index = usize::from(register.index);
+                match register.class {
+                    Class::Word => self.words[index],
+                    Class::Double => self.doubles[index].map(|value| value as u32),
+                    Class::Predicate => unreachable!("decoding lets no predicate stand for a value"),
+                }
+            }
+        })
+    }
+
+    /// A value of 64 bits for each lane; narrower ones are zero-extended.
+    pub(crate) fn double(&self, source: Source, mask: u32) -> Result<Lanes<u64>, Stop> {
+        Ok(match source {
+            Source::Immediate(value) => [value; LANES],
+            Source::Register(Register { class: Class::Double, .. }) => {
+                let Source::Register(register) = source else { unreachable!() };
+                self.check_written(register, mask)?;
+                self.doubles[usize::from(register.index)]
+            }
+            _ => self.word(source, mask)?.map(u64::from),
+        })
+    }
+
+    pub(crate) fn set_predicate(&mut self, register: Register, value: u32, mask: u32) {
+        let predicate = &mut self.predicates[usize::from(register.index)];
+        *predicate = *predicate & !mask | value & mask;
+        self.mark_written(register, mask);
+    }
+
+    pub(crate) fn set_word(&mut self, register: Register, value: &Lanes<u32>, mask: u32) {
+        match register.class {
+            Class::Word => blend(&mut self.words[usize::from(register.index)], value, mask),
+            Class::Double => {
+                let wide = value.map(u64::from);
+                blend(&mut self.doubles[usize::from(register.index)], &wide, mask);
+            }
+            Class::Predicate => unreachable!("decoding lets no predicate stand for a value"),
+        }
+        self.mark_written(register, mask);
+    }
+
+    pub(crate) fn set_double(&mut self, register: Register, value: &Lanes<u64>, mask: u32) {
+        blend(&mut self.doubles[usize::from(register.index)], value, mask);
+        self.mark_written(register, mask);
+    }
+
+    fn check_written(&self, register: Register, mask: u32) -> Result<(), Stop> {
+        let missing = mask & !self.written[register.class as usize][usize::from(register.index)];
+        if missing == 0 {
+            return Ok(());
+        }
+        let register = self.kernel.register_name(register).to_owned();
+        Err(Stop {
+            lane: missing.trailing_zeros(),
+            kind: FaultKind::UninitializedRegister { register },
+        })
+    }
+
+    fn mark_written(&mut self, register: Register, mask: u32) {
+        self.written[register.class as usize][usize::from(register.index)] |= mask;
+    }
+}
+
+/// Replaces the values of some lanes.
+fn blend<T: Copy>(to: &mut Lanes<T>, from: &Lanes<T>, mask: u32) {
+    if mask == u32::MAX {
+        *to = *from;
+    } else {
+        for (lane, (to, from)) in to.iter_mut().zip(from).enumerate() {
+            *to = if mask >> lane & 1 != 0 { *from } else { *to };
+        }
+    }
+}
+
+/// What the special registers of a warp's lanes hold, indexed by [`Special`].
+pub(crate) fn specials(
+    place: &crate::exec::Place,
+    warp: usize,
+    threads: [u32; 3],
+) -> Vec<Lanes<u32>> {
+    let mut values = vec![[0; LANES]; Special::COUNT];
+    for lane in 0..LANES {
+        let thread = crate::exec::unflatten((warp * LANES + lane) as u32, threads);
+        let bit = 1_u32 << lane;
+        for (axis, special) in [Special::TidX, Special::TidY, Special::TidZ].into_iter().enumerate() {
+            values[special as usize][lane] = thread[axis];
+        }
+        let others = [
+            (Special::NtidX, threads[0]),
+            (Special::NtidY, threads[1]),
+            (Special::NtidZ, threads[2]),
+            (Special::CtaidX, place.block[0]),
+            (Special::CtaidY, place.block[1]),
+            (Special::CtaidZ, place.block[2]),
+            (Special::NctaidX, place.grid[0]),
+            (Special::NctaidY, place.grid[1]),
+            (Special::NctaidZ, place.grid[2]),
+            (Special::Laneid, lane as u32),
+            (Special::Warpid, warp as u32),
+            (Special::Nwarpid, (threads.iter().product::<u32>()).div_ceil(32)),
+            (Special::LanemaskEq, bit),
+            (Special::LanemaskLt, bit - 1),
+            (Special::LanemaskLe, bit - 1 | bit),
+            (Special::LanemaskGt, !(bit - 1 | bit)),
+            (Special::LanemaskGe, !(bit - 1)),
+            (Special::DynamicSmemSize, place.dynamic_shared),
+            (Special::TotalSmemSize, place.total_shared),
+        ];
+        for (special, value) in others {
+            values[special as usize][lane] = value;
+        }
+    }
+    values
+}

@@ -1,0 +1,167 @@
+//! Moves, and logic of predicates.
+
+use super::decode::Text;
+use super::program::{Class, Register, Source};
+use crate::error::LoadError;
+use crate::exec::{Cx, LANES, Stop};
+use crate::ptx::{Operand, Type};
+
+#[derive(Clone, Debug)]
+pub(crate) enum Data {
+    Move { to: Register, from: Source },
+    MovePredicate { to: Register, from: PredicateSource },
+    /// Parts of a register to registers, the lowest bits first; no register for `_`.
+    Unpack { to: Vec<Option<Register>>, from: Source, bits: u32 },
+    /// Values to parts of a register, the lowest bits first.
+    Pack { to: Register, from: Vec<Source>, bits: u32 },
+    /// `and.pred` and the like.
+    Logic { function: Logic, to: Register, a: (Register, bool), b: (Register, bool) },
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum PredicateSource {
+    Register(Register, bool),
+    Constant(bool),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Logic {
+    And,
+    Or,
+    Xor,
+}
+
+impl Data {
+    pub(super) fn decode(text: &Text) -> Result<Self, LoadError> {
+        let ty = text.ty()?;
+        if ty == Type::Pred {
+            return Self::decode_predicate(text);
+        }
+        text.finish(2)?;
+        if let Operand::Vector(parts) = text.operand(0)? {
+            let bits = ty.bits() / parts.len() as u32;
+            let part = part_type(text, bits)?;
+            let to = parts.iter().map(|part_operand| match part_operand {
+                Operand::Sink => Ok(None),
+                operand => text.destination_of(operand, part).map(Some),
+            });
+            let to = to.collect::<Result<_, _>>()?;
+            return Ok(Self::Unpack { to, from: text.source(1, ty)?, bits });
+        }
+        let to = text.destination(0, ty)?;
+        if let Operand::Vector(parts) = text.operand(1)? {
+            let bits = ty.bits() / parts.len() as u32;
+            let part = part_type(text, bits)?;
+            let from = parts.iter().map(|operand| text.source_of(operand, part));
+            return Ok(Self::Pack { to, from: from.collect::<Result<_, _>>()?, bits });
+        }
+        Ok(Self::Move { to, from: text.source(1, ty)? })
+    }
+
+    fn decode_predicate(text: &Text) -> Result<Self, LoadError> {
+        text.finish(2)?;
+        let from = match text.operand(1)? {
+            Operand::Integer(value) => PredicateSource::Constant(*value != 0),
+            operand => {
+                let (register, negated) = text.predicate_operand(operand)?;
+                PredicateSource::Register(register, negated)
+            }
+        };
+        Ok(Self::MovePredicate { to: text.predicate(0)?, from })
+    }
+
+    /// `and`, `or`, `xor` and `not` of predicates.
+    pub(super) fn decode_logic(text: &Text) -> Result<Self, LoadError> {
+        let function = match text.mnemonic() {
+            "and" => Logic::And,
+            "or" => Logic::Or,
+            "xor" => Logic::Xor,
+            "not" => {
+                text.ty()?;
+                text.finish(2)?;
+                let (register, negated) = text.predicate_operand(text.operand(1)?)?;
+                let from = PredicateSource::Register(register, !negated);
+                return Ok(Self::MovePredicate { to: text.predicate(0)?, from });
+            }
+            _ => return Err(text.refuse("not an instruction of predicates")),
+        };
+        text.ty()?;
+        text.finish(3)?;
+        let operand = |index| text.predicate_operand(text.operand(index)?);
+        Ok(Self::Logic { function, to: text.predicate(0)?, a: operand(1)?, b: operand(2)? })
+    }
+
+    pub(super) fn execute(&self, cx: &mut Cx, mask: u32) -> Result<(), Stop> {
+        match self {
+            Self::Move { to, from } if to.class == Class::Double => {
+                let value = cx.warp.double(*from, mask)?;
+                cx.warp.set_double(*to, &value, mask);
+            }
+            Self::Move { to, from } => {
+                let value = cx.warp.word(*from, mask)?;
+                cx.warp.set_word(*to, &value, mask);
+            }
+            Self::MovePredicate { to, from } => {
+                let value = match *from {
+                    PredicateSource::Constant(value) => if value { u32::MAX } else { 0 },
+                    PredicateSource::Register(register, negated) => {
+                        predicate(cx, (register, negated), mask)?
+                    }
+                };
+                cx.warp.set_predicate(*to, value, mask);
+            }
+            Self::Unpack { to, from, bits } => {
+                let value = cx.warp.double(*from, mask)?;
+                for (part, to) in to.iter().enumerate() {
+                    let shift = bits * part as u32;
+                    let Some(to) = to else { continue };
+                    let keep = u64::MAX >> (64 - bits);
+                    cx.warp.set_word(*to, &value.map(|v| (v >> shift & keep) as u32), mask);
+                }
+            }
+            Self::Pack { to, from, bits } => {
+                let mut packed = [0; LANES];
+                for (part, from) in from.iter().enumerate() {
+                    let value = cx.warp.double(*from, mask)?;
+                    let keep = u64::MAX >> (64 - bits);
+                    for (packed, value) in packed.iter_mut().zip(value) {
+                        *packed |= (value & keep) << (bits * part as u32);
+                    }
+                }
+                match to.class {
+                    Class::Double => cx.warp.set_double(*to, &packed, mask),
+                    _ => cx.warp.set_word(*to, &packed.map(|value| value as u32), mask),
+                }
+            }
+            Self::Logic { function, to, a, b } => {
+                let (a, b) = (predicate(cx, *a, mask)?, predicate(cx, *b, mask)?);
+                let value = match function {
+                    Logic::And => a & b,
+                    Logic::Or => a | b,
+                    Logic::Xor => a ^ b,
+                };
+                cx.warp.set_predicate(*to, value, mask);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A predicate that may be negated, a bit for each lane.
+pub(super) fn predicate(
+    cx: &Cx,
+    (register, negated): (Register, bool),
+    mask: u32,
+) -> Result<u32, Stop> {
+    let value = cx.warp.predicate(register, mask)?;
+    Ok(if negated { !value } else { value })
+}
+
+fn part_type(text: &Text, bits: u32) -> Result<Type, LoadError> {
+    match bits {
+        8 => Ok(Type::B8),
+        16 => Ok(Type::B16),
+        32 => Ok(Type::B32),
+        _ => Err(text.refuse("parts of 8, 16 or 32 bits are simulated")),
+    }
+}

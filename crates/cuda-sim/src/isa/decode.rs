@@ -1,0 +1,359 @@
+//! Reading of an instruction's text: its modifiers in order, and its operands by what is expected.
+
+use std::cell::Cell;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
+
+use super::program::{Class, Register, Source, Special};
+use crate::error::LoadError;
+use crate::ptx::{Address, Operand, Space, Type};
+
+/// The variables of a module, which its kernels' code may name.
+#[derive(Debug, Default)]
+pub(crate) struct Symbols {
+    /// Variables in global and constant memory, and where they are.
+    pub(crate) placed: HashMap<String, (Space, u64)>,
+    /// Static shared variables: name, bytes, alignment.
+    pub(crate) shared: Vec<(String, u32, u32)>,
+    /// Names of dynamic shared memory, and what each is aligned to.
+    pub(crate) dynamic: Vec<(String, u32)>,
+}
+
+impl Symbols {
+    pub(crate) fn shared(&self) -> impl Iterator<Item = (&str, u32, u32)> {
+        self.shared.iter().map(|(name, bytes, align)| (name.as_str(), *bytes, *align))
+    }
+
+    /// The largest alignment of dynamic shared memory, at least 16.
+    pub(crate) fn dynamic_alignment(&self) -> u32 {
+        self.dynamic.iter().map(|(_, align)| *align).max().unwrap_or(0).max(16)
+    }
+}
+
+/// What a name stands for.
+#[derive(Clone, Debug)]
+pub(crate) enum Binding {
+    Register(Register, Type),
+    /// A variable: its space and its address there.
+    Symbol(Space, u64),
+}
+
+/// The names that code may use where it stands.
+pub(crate) struct Scope<'a> {
+    symbols: &'a Symbols,
+    /// Innermost last.
+    names: Vec<HashMap<String, Binding>>,
+    labels: HashMap<String, u32>,
+    targets: HashMap<String, Vec<String>>,
+}
+
+impl<'a> Scope<'a> {
+    pub(crate) fn new(symbols: &'a Symbols) -> Self {
+        let (labels, targets) = (HashMap::new(), HashMap::new());
+        Self { symbols, names: vec![HashMap::new()], labels, targets }
+    }
+
+    pub(crate) fn open(&mut self) {
+        self.names.push(HashMap::new());
+    }
+
+    pub(crate) fn close(&mut self) {
+        self.names.pop();
+    }
+
+    pub(crate) fn bind(&mut self, name: &str, binding: Binding) {
+        if let Some(innermost) = self.names.last_mut() {
+            innermost.insert(name.to_owned(), binding);
+        }
+    }
+
+    pub(crate) fn bind_targets(&mut self, name: &str, labels: &[String]) {
+        self.targets.insert(name.to_owned(), labels.to_vec());
+    }
+
+    pub(crate) fn set_labels(&mut self, labels: HashMap<String, u32>) {
+        self.labels = labels;
+    }
+
+    fn find(&self, name: &str) -> Option<Binding> {
+        let local = self.names.iter().rev().find_map(|names| names.get(name).cloned());
+        local.or_else(|| {
+            let (space, address) = self.symbols.placed.get(name)?;
+            Some(Binding::Symbol(*space, *address))
+        })
+    }
+}
+
+/// Where an access goes: a register plus an offset, or an offset alone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target {
+    pub(crate) base: Option<Source>,
+    pub(crate) offset: i64,
+    /// The space of the variable that was named, if one was.
+    pub(crate) space: Option<Space>,
+}
+
+/// An instruction's text while it is decoded. Modifiers are taken from the front; what is left at the
+/// end is refused.
+pub(crate) struct Text<'a> {
+    line: u32,
+    opcode: &'a [String],
+    operands: &'a [Operand],
+    scope: &'a Scope<'a>,
+    modifier: Cell<usize>,
+}
+
+impl<'a> Text<'a> {
+    pub(crate) fn new(
+        line: u32,
+        opcode: &'a [String],
+        operands: &'a [Operand],
+        scope: &'a Scope<'a>,
+    ) -> Self {
+        Self { line, opcode, operands, scope, modifier: Cell::new(1) }
+    }
+
+    pub(crate) fn mnemonic(&self) -> &'a str {
+        &self.opcode[0]
+    }
+
+    /// The instruction, as it is shown in messages.
+    pub(crate) fn shown(&self) -> String {
+        let operands: Vec<String> = self.operands.iter().map(|o| o.to_string()).collect();
+        format!("{} {};", self.opcode.join("."), operands.join(", "))
+    }
+
+    /// The mnemonic, with the space or shape that counters tell apart.
+    pub(crate) fn kind(&self) -> &'static str {
+        const APART: [&str; 4] = ["ld", "st", "atom", "red"];
+        let space = self.opcode.iter().skip(1).find(|part| {
+            let space = part.split("::").next().unwrap_or_default();
+            matches!(space, "global" | "shared" | "local" | "param" | "const")
+        });
+        let kind = match space {
+            Some(space) if APART.contains(&self.mnemonic()) => {
+                format!("{}.{}", self.opcode[0], space.split("::").next().unwrap_or_default())
+            }
+            _ => self.opcode[0].clone(),
+        };
+        intern(kind)
+    }
+
+    /// Whether the last type named is an integer's or that of bits.
+    pub(crate) fn is_integer(&self) -> bool {
+        let ty = self.opcode.iter().rev().find_map(|part| Type::from_name(part));
+        ty.is_some_and(|ty| !ty.is_float())
+    }
+
+    /// Whether it is of predicates.
+    pub(crate) fn is_of_predicates(&self) -> bool {
+        self.opcode.last().is_some_and(|part| part == "pred")
+    }
+
+    /// The type that was taken last.
+    pub(crate) fn last_type(&self) -> Result<Type, LoadError> {
+        let ty = self.opcode.last().and_then(|part| Type::from_name(part));
+        ty.ok_or_else(|| self.refuse("expected a type at the end"))
+    }
+
+    /// An error about this instruction.
+    pub(crate) fn refuse(&self, reason: impl Into<String>) -> LoadError {
+        LoadError::new(self.line, reason, self.shown())
+    }
+
+    /// Takes the next modifier if it is this one.
+    pub(crate) fn eat(&self, modifier: &str) -> bool {
+        let found = self.peek() == Some(modifier);
+        self.modifier.set(self.modifier.get() + usize::from(found));
+        found
+    }
+
+    /// Takes the next modifier if it is one of these, and says which.
+    pub(crate) fn one_of<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
+        choices.iter().find(|(name, _)| self.eat(name)).map(|(_, value)| *value)
+    }
+
+    pub(crate) fn peek(&self) -> Option<&'a str> {
+        self.opcode.get(self.modifier.get()).map(String::as_str)
+    }
+
+    /// Takes a type.
+    pub(crate) fn ty(&self) -> Result<Type, LoadError> {
+        let ty = self.peek().and_then(Type::from_name);
+        let ty = ty.ok_or_else(|| self.refuse("expected a type"))?;
+        self.modifier.set(self.modifier.get() + 1);
+        Ok(ty)
+    }
+
+    /// Refuses modifiers that nobody took, and another number of operands.
+    pub(crate) fn finish(&self, operands: usize) -> Result<(), LoadError> {
+        if let Some(modifier) = self.peek() {
+            return Err(self.refuse(format!("unknown modifier .{modifier}")));
+        }
+        if self.operands.len() != operands {
+            let got = self.operands.len();
+            return Err(self.refuse(format!("{got} operands, expected {operands}")));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn operand_count(&self) -> usize {
+        self.operands.len()
+    }
+
+    pub(crate) fn operand(&self, index: usize) -> Result<&'a Operand, LoadError> {
+        let missing = || self.refuse(format!("operand {} is missing", index + 1));
+        self.operands.get(index).ok_or_else(missing)
+    }
+
+    /// A destination register that holds values as wide as `ty`.
+    pub(crate) fn destination(&self, index: usize, ty: Type) -> Result<Register, LoadError> {
+        self.destination_of(self.operand(index)?, ty)
+    }
+
+    /// A destination as [`destination`](Self::destination), or `_`.
+    pub(crate) fn destination_of(
+        &self,
+        operand: &Operand,
+        ty: Type,
+    ) -> Result<Register, LoadError> {
+        let (register, declared) = self.register(operand)?;
+        if declared.bits() != ty.bits() {
+            let (is, wants) = (declared.bits(), ty.bits());
+            return Err(self.refuse(format!("a register of {is} bits where {wants} are expected")));
+        }
+        Ok(register)
+    }
+
+    /// A register of any width.
+    pub(crate) fn register(&self, operand: &Operand) -> Result<(Register, Type), LoadError> {
+        match operand {
+            Operand::Name(name) => match self.scope.find(name) {
+                Some(Binding::Register(register, ty)) => Ok((register, ty)),
+                _ => Err(self.refuse(format!("{name} is no register"))),
+            },
+            _ => Err(self.refuse(format!("{operand} is no register"))),
+        }
+    }
+
+    /// A predicate register.
+    pub(crate) fn predicate(&self, index: usize) -> Result<Register, LoadError> {
+        self.destination(index, Type::Pred)
+    }
+
+    /// A predicate that may be negated.
+    pub(crate) fn predicate_operand(&self, operand: &Operand) -> Result<(Register, bool), LoadError> {
+        match operand {
+            Operand::Not(name) => Ok((self.predicate_named(name)?, true)),
+            operand => Ok((self.destination_of(operand, Type::Pred)?, false)),
+        }
+    }
+
+    pub(crate) fn predicate_named(&self, name: &str) -> Result<Register, LoadError> {
+        self.destination_of(&Operand::Name(name.to_owned()), Type::Pred)
+    }
+
+    /// A value as wide as `ty`.
+    pub(crate) fn source(&self, index: usize, ty: Type) -> Result<Source, LoadError> {
+        self.source_of(self.operand(index)?, ty)
+    }
+
+    pub(crate) fn source_of(&self, operand: &Operand, ty: Type) -> Result<Source, LoadError> {
+        let immediate = |value: u64| Ok(Source::Immediate(value & (u64::MAX >> (64 - ty.bits()))));
+        match operand {
+            Operand::Integer(value) if !ty.is_float() => immediate(*value as u64),
+            Operand::Single(bits) if ty.bits() == 32 => immediate((*bits).into()),
+            Operand::Double(bits) if ty.bits() == 64 => immediate(*bits),
+            Operand::Name(name) => match self.scope.find(name) {
+                Some(Binding::Register(register, declared)) => {
+                    if declared.bits() == ty.bits() {
+                        return Ok(Source::Register(register));
+                    }
+                    let (is, wants) = (declared.bits(), ty.bits());
+                    let reason = format!("{name} has {is} bits where {wants} are expected");
+                    Err(self.refuse(reason))
+                }
+                Some(Binding::Symbol(_, address)) => immediate(address),
+                None => match Special::from_name(name) {
+                    Some(special) => Ok(Source::Special(special)),
+                    None if name == "WARP_SZ" => immediate(32),
+                    None => Err(self.refuse(format!("{name} is not declared"))),
+                },
+            },
+            Operand::Offset(name, offset) => match self.scope.find(name) {
+                Some(Binding::Symbol(_, address)) => immediate(address.wrapping_add_signed(*offset)),
+                _ => Err(self.refuse(format!("{name} is no variable"))),
+            },
+            _ => Err(self.refuse(format!("{operand} where a value of {ty:?} is expected"))),
+        }
+    }
+
+    /// What stands between brackets.
+    pub(crate) fn address(&self, index: usize) -> Result<Target, LoadError> {
+        let Operand::Address(Address { base, offset, coordinates }) = self.operand(index)? else {
+            return Err(self.refuse(format!("operand {} is no address", index + 1)));
+        };
+        if !coordinates.is_empty() {
+            return Err(self.refuse("coordinates where there is no tensor"));
+        }
+        let Some(name) = base else {
+            return Ok(Target { base: None, offset: *offset, space: None });
+        };
+        match self.scope.find(name) {
+            Some(Binding::Register(register, _)) if register.class != Class::Predicate => {
+                Ok(Target { base: Some(Source::Register(register)), offset: *offset, space: None })
+            }
+            Some(Binding::Symbol(space, address)) => Ok(Target {
+                base: None,
+                offset: (address as i64).wrapping_add(*offset),
+                space: Some(space),
+            }),
+            _ => Err(self.refuse(format!("{name} is neither a register nor a variable"))),
+        }
+    }
+
+    /// Several operands in braces, or one without.
+    pub(crate) fn vector(&self, index: usize) -> Result<&'a [Operand], LoadError> {
+        match self.operand(index)? {
+            Operand::Vector(elements) => Ok(elements),
+            operand => Ok(std::slice::from_ref(operand)),
+        }
+    }
+
+    /// The instruction that a label stands before.
+    pub(crate) fn label(&self, index: usize) -> Result<u32, LoadError> {
+        match self.operand(index)? {
+            Operand::Name(name) => self.label_named(name),
+            operand => Err(self.refuse(format!("{operand} is no label"))),
+        }
+    }
+
+    fn label_named(&self, name: &str) -> Result<u32, LoadError> {
+        let unknown = || self.refuse(format!("there is no label {name}"));
+        self.scope.labels.get(name).copied().ok_or_else(unknown)
+    }
+
+    /// The instructions that the labels of a `.branchtargets` stand before.
+    pub(crate) fn targets(&self, index: usize) -> Result<Vec<u32>, LoadError> {
+        let Operand::Name(name) = self.operand(index)? else {
+            return Err(self.refuse("expected the name of branch targets"));
+        };
+        let unknown = || self.refuse(format!("there are no branch targets {name}"));
+        let labels = self.scope.targets.get(name).ok_or_else(unknown)?;
+        labels.iter().map(|label| self.label_named(label)).collect()
+    }
+}
+
+/// The same text for as long as the program runs: there are only as many kinds as instructions.
+fn intern(text: String) -> &'static str {
+    static KNOWN: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    match known.get(text.as_str()) {
+        Some(text) => text,
+        None => {
+            let text: &'static str = text.leak();
+            known.insert(text);
+            text
+        }
+    }
+}

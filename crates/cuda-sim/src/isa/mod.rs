@@ -1,0 +1,94 @@
+//! The instruction set: what an instruction's text means, and what it does to a warp.
+//!
+//! A file is a family of instructions: their decoded form, how it is read from text, and how it is
+//! executed. Whatever a family does not know is refused when the module is loaded.
+
+mod atomic;
+mod barrier;
+mod compare;
+mod control;
+mod convert;
+mod data;
+mod decode;
+mod float;
+mod integer;
+mod lanewise;
+mod memory;
+mod program;
+mod warp_wide;
+
+pub(crate) use decode::Symbols;
+pub(crate) use program::{Class, Instruction, Kernel, Register, Source, Special, kernel};
+
+use crate::error::LoadError;
+use crate::exec::{Cx, Flow, Stop};
+
+use decode::Text;
+
+/// A decoded instruction.
+#[derive(Clone, Debug)]
+pub(crate) enum Op {
+    Integer(integer::Integer),
+    Float(float::Float),
+    Compare(compare::Compare),
+    Convert(convert::Convert),
+    Data(data::Data),
+    Memory(memory::Memory),
+    Atomic(atomic::Atomic),
+    Barrier(barrier::Barrier),
+    WarpWide(warp_wide::WarpWide),
+    Control(control::Control),
+}
+
+impl Op {
+    fn decode(text: &Text) -> Result<Self, LoadError> {
+        Ok(match text.mnemonic() {
+            "add" | "sub" | "mul" | "mad" | "min" | "max" | "abs" | "neg" if text.is_integer() => {
+                Self::Integer(integer::Integer::decode(text)?)
+            }
+            "div" | "rem" if text.is_integer() => Self::Integer(integer::Integer::decode(text)?),
+            "and" | "or" | "xor" | "not" if text.is_of_predicates() => {
+                Self::Data(data::Data::decode_logic(text)?)
+            }
+            "and" | "or" | "xor" | "not" | "cnot" | "shl" | "shr" | "shf" | "lop3" | "popc" | "clz"
+            | "bfind" | "brev" | "bfe" | "bfi" | "prmt" | "mul24" | "mad24" | "sad" | "bmsk"
+            | "dp4a" => Self::Integer(integer::Integer::decode(text)?),
+            "add" | "sub" | "mul" | "mad" | "fma" | "div" | "min" | "max" | "abs" | "neg" | "rcp"
+            | "sqrt" | "rsqrt" | "sin" | "cos" | "lg2" | "ex2" | "tanh" | "copysign" | "testp" => {
+                Self::Float(float::Float::decode(text)?)
+            }
+            "setp" | "set" | "selp" | "slct" => Self::Compare(compare::Compare::decode(text)?),
+            "cvt" | "cvta" => Self::Convert(convert::Convert::decode(text)?),
+            "mov" => Self::Data(data::Data::decode(text)?),
+            "ld" | "ldu" | "st" | "prefetch" | "prefetchu" | "applypriority" | "discard" => {
+                Self::Memory(memory::Memory::decode(text)?)
+            }
+            "atom" | "red" => Self::Atomic(atomic::Atomic::decode(text)?),
+            "bar" | "barrier" | "membar" | "fence" => Self::Barrier(barrier::Barrier::decode(text)?),
+            "shfl" | "vote" | "match" | "redux" | "activemask" | "elect" => {
+                Self::WarpWide(warp_wide::WarpWide::decode(text)?)
+            }
+            "bra" | "brx" | "ret" | "exit" | "trap" | "brkpt" | "nanosleep" | "pmevent" => {
+                Self::Control(control::Control::decode(text)?)
+            }
+            _ => return Err(text.refuse("unknown instruction")),
+        })
+    }
+
+    /// Executes the instruction for some lanes of a warp.
+    pub(crate) fn execute(&self, cx: &mut Cx, mask: u32) -> Result<Flow, Stop> {
+        match self {
+            Self::Integer(op) => op.execute(cx, mask)?,
+            Self::Float(op) => op.execute(cx, mask)?,
+            Self::Compare(op) => op.execute(cx, mask)?,
+            Self::Convert(op) => op.execute(cx, mask)?,
+            Self::Data(op) => op.execute(cx, mask)?,
+            Self::Memory(op) => op.execute(cx, mask)?,
+            Self::Atomic(op) => op.execute(cx, mask)?,
+            Self::WarpWide(op) => op.execute(cx, mask)?,
+            Self::Barrier(op) => return op.execute(cx, mask),
+            Self::Control(op) => return op.execute(mask),
+        }
+        Ok(Flow::Next)
+    }
+}

@@ -1,0 +1,239 @@
+//! Exchanges between the lanes of a warp.
+
+use super::data::predicate;
+use super::decode::Text;
+use super::program::{Register, Source};
+use crate::error::LoadError;
+use crate::exec::{Cx, LANES, Stop, lanes};
+use crate::fault::FaultKind;
+use crate::ptx::{Operand, Type};
+
+#[derive(Clone, Debug)]
+pub(crate) enum WarpWide {
+    Shuffle {
+        mode: Mode,
+        to: Register,
+        in_range: Option<Register>,
+        /// Value, lane, clamp and mask, members.
+        from: [Source; 4],
+    },
+    Vote { kind: Vote, by: (Register, bool), members: Source },
+    ActiveMask { to: Register },
+    Reduce { function: Reduction, signed: bool, to: Register, from: Source, members: Source },
+    Match { all: bool, to: Register, agrees: Option<Register>, ty: Type, from: Source, members: Source },
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Mode {
+    Up,
+    Down,
+    Butterfly,
+    Index,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Vote {
+    All(Register),
+    Any(Register),
+    Uniform(Register),
+    Ballot(Register),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Reduction {
+    Add,
+    Min,
+    Max,
+    And,
+    Or,
+    Xor,
+}
+
+impl WarpWide {
+    pub(super) fn decode(text: &Text) -> Result<Self, LoadError> {
+        if text.mnemonic() == "activemask" {
+            let ty = text.ty()?;
+            text.finish(1)?;
+            return Ok(Self::ActiveMask { to: text.destination(0, ty)? });
+        }
+        if !text.eat("sync") {
+            return Err(text.refuse("only the form with .sync is simulated"));
+        }
+        match text.mnemonic() {
+            "shfl" => {
+                let modes = [
+                    ("up", Mode::Up),
+                    ("down", Mode::Down),
+                    ("bfly", Mode::Butterfly),
+                    ("idx", Mode::Index),
+                ];
+                let mode = text.one_of(&modes).ok_or_else(|| text.refuse("expected a mode"))?;
+                let ty = text.ty()?;
+                text.finish(5)?;
+                let (to, in_range) = match text.operand(0)? {
+                    Operand::Pair(pair) => {
+                        let to = text.destination_of(&pair[0], ty)?;
+                        (to, Some(text.destination_of(&pair[1], Type::Pred)?))
+                    }
+                    operand => (text.destination_of(operand, ty)?, None),
+                };
+                let word = |index| text.source(index, Type::B32);
+                let from = [text.source(1, ty)?, word(2)?, word(3)?, word(4)?];
+                Ok(Self::Shuffle { mode, to, in_range, from })
+            }
+            "vote" => {
+                let kind = text.peek().unwrap_or_default();
+                let ballot = text.eat("ballot");
+                if !ballot && !["all", "any", "uni"].into_iter().any(|kind| text.eat(kind)) {
+                    return Err(text.refuse("expected .all, .any, .uni or .ballot"));
+                }
+                let ty = text.ty()?;
+                text.finish(3)?;
+                let to = text.destination(0, ty)?;
+                let kind = match kind {
+                    "all" => Vote::All(to),
+                    "any" => Vote::Any(to),
+                    "uni" => Vote::Uniform(to),
+                    _ => Vote::Ballot(to),
+                };
+                let by = text.predicate_operand(text.operand(1)?)?;
+                Ok(Self::Vote { kind, by, members: text.source(2, Type::B32)? })
+            }
+            "redux" => {
+                use Reduction::*;
+                let functions =
+                    [("add", Add), ("min", Min), ("max", Max), ("and", And), ("or", Or), ("xor", Xor)];
+                let function =
+                    text.one_of(&functions).ok_or_else(|| text.refuse("not simulated"))?;
+                let ty = text.ty()?;
+                if ty.bits() != 32 || ty.is_float() {
+                    return Err(text.refuse("not simulated for this type"));
+                }
+                text.finish(3)?;
+                let (to, from) = (text.destination(0, ty)?, text.source(1, ty)?);
+                let members = text.source(2, Type::B32)?;
+                Ok(Self::Reduce { function, signed: ty.is_signed(), to, from, members })
+            }
+            "match" => {
+                let all = text
+                    .one_of(&[("all", true), ("any", false)])
+                    .ok_or_else(|| text.refuse("expected .any or .all"))?;
+                let ty = text.ty()?;
+                text.finish(3)?;
+                let (to, agrees) = match text.operand(0)? {
+                    Operand::Pair(pair) if all => {
+                        let to = text.destination_of(&pair[0], Type::B32)?;
+                        (to, Some(text.destination_of(&pair[1], Type::Pred)?))
+                    }
+                    operand => (text.destination_of(operand, Type::B32)?, None),
+                };
+                let from = text.source(1, ty)?;
+                Ok(Self::Match { all, to, agrees, ty, from, members: text.source(2, Type::B32)? })
+            }
+            _ => Err(text.refuse("not simulated")),
+        }
+    }
+
+    pub(super) fn execute(&self, cx: &mut Cx, mask: u32) -> Result<(), Stop> {
+        match *self {
+            Self::ActiveMask { to } => cx.warp.set_word(to, &[mask; LANES], mask),
+            Self::Shuffle { mode, to, in_range, from: [value, lane, control, members] } => {
+                check_members(cx, members, mask)?;
+                let value = cx.warp.word(value, mask)?;
+                let lane = cx.warp.word(lane, mask)?;
+                let control = cx.warp.word(control, mask)?;
+                let mut result = value;
+                let mut within = 0;
+                for at in lanes(mask) {
+                    let (source, valid) = source_lane(mode, at as u32, lane[at], control[at]);
+                    if valid {
+                        if mask >> source & 1 == 0 {
+                            let kind = FaultKind::Divergent { lanes: mask, expected: 1 << source };
+                            return Err(Stop { lane: at as u32, kind });
+                        }
+                        result[at] = value[source as usize];
+                        within |= 1 << at;
+                    }
+                }
+                cx.warp.set_word(to, &result, mask);
+                if let Some(in_range) = in_range {
+                    cx.warp.set_predicate(in_range, within, mask);
+                }
+            }
+            Self::Vote { kind, by, members } => {
+                check_members(cx, members, mask)?;
+                let ballot = predicate(cx, by, mask)? & mask;
+                let all = |holds: bool| if holds { u32::MAX } else { 0 };
+                match kind {
+                    Vote::Ballot(to) => cx.warp.set_word(to, &[ballot; LANES], mask),
+                    Vote::All(to) => cx.warp.set_predicate(to, all(ballot == mask), mask),
+                    Vote::Any(to) => cx.warp.set_predicate(to, all(ballot != 0), mask),
+                    Vote::Uniform(to) => {
+                        cx.warp.set_predicate(to, all(ballot == mask || ballot == 0), mask);
+                    }
+                }
+            }
+            Self::Reduce { function, signed, to, from, members } => {
+                check_members(cx, members, mask)?;
+                let values = cx.warp.word(from, mask)?;
+                let combine = |a: u32, b: u32| match function {
+                    Reduction::Add => a.wrapping_add(b),
+                    Reduction::Min if signed => (a as i32).min(b as i32) as u32,
+                    Reduction::Min => a.min(b),
+                    Reduction::Max if signed => (a as i32).max(b as i32) as u32,
+                    Reduction::Max => a.max(b),
+                    Reduction::And => a & b,
+                    Reduction::Or => a | b,
+                    Reduction::Xor => a ^ b,
+                };
+                let result = lanes(mask).map(|lane| values[lane]).reduce(combine).unwrap_or(0);
+                cx.warp.set_word(to, &[result; LANES], mask);
+            }
+            Self::Match { all, to, agrees, ty, from, members } => {
+                check_members(cx, members, mask)?;
+                let values = cx.warp.double(from, mask)?.map(|v| v & (u64::MAX >> (64 - ty.bits())));
+                let same = |value: u64| {
+                    lanes(mask).filter(|&l| values[l] == value).fold(0_u32, |m, l| m | 1 << l)
+                };
+                let mut result = values.map(same);
+                if all {
+                    let agreed = result[mask.trailing_zeros() as usize] == mask;
+                    result = [if agreed { mask } else { 0 }; LANES];
+                    if let Some(agrees) = agrees {
+                        cx.warp.set_predicate(agrees, if agreed { u32::MAX } else { 0 }, mask);
+                    }
+                }
+                cx.warp.set_word(to, &result, mask);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Refuses an exchange that not all of the lanes take part in that each of them names.
+fn check_members(cx: &Cx, members: Source, mask: u32) -> Result<(), Stop> {
+    let members = cx.warp.word(members, mask)?;
+    match lanes(mask).find(|&lane| members[lane] != mask) {
+        None => Ok(()),
+        Some(lane) => {
+            let kind = FaultKind::Divergent { lanes: mask, expected: members[lane] };
+            Err(Stop { lane: lane as u32, kind })
+        }
+    }
+}
+
+/// The lane that a shuffle reads, and whether it is within the segment: the PTX manual's pseudocode.
+fn source_lane(mode: Mode, lane: u32, by: u32, control: u32) -> (u32, bool) {
+    let (by, clamp, segment) = (by & 0x1f, control & 0x1f, control >> 8 & 0x1f);
+    let max = lane & segment | clamp & !segment;
+    let min = lane & segment;
+    match mode {
+        Mode::Up => (lane.wrapping_sub(by), lane as i32 - by as i32 >= max as i32),
+        Mode::Down => (lane + by, lane + by <= max),
+        Mode::Butterfly => (lane ^ by, lane ^ by <= max),
+        Mode::Index => {
+            let source = min | by & !segment;
+            (source, source <= max)
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! A CUDA device on the CPU: executes PTX, checks what it does, and counts what it costs.
+#![deny(missing_docs)]
+
+pub mod counters;
+pub mod device;
+pub mod error;
+mod exec;
+pub mod fault;
+mod isa;
+mod machine;
+mod memory;
+mod ptx;
+
+pub use exec::{Launch, Order};
+pub use machine::{Function, Machine, Module};
+pub use memory::MemoryError;

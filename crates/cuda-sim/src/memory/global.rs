@@ -1,0 +1,269 @@
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU8, AtomicU64};
+use std::sync::{Arc, OnceLock, RwLock};
+
+use crate::fault::FaultKind;
+
+/// Where the first allocation starts. Lower addresses are windows to other spaces, or nothing.
+const BASE: u64 = 0x7000_0000_0000;
+
+/// What allocations are aligned to, as the driver aligns them.
+const ALIGNMENT: u64 = 512;
+
+/// Bytes between allocations that belong to none, so that running over an end is seen.
+const GUARD: u64 = 4096;
+
+/// Bytes that are materialised together.
+const PAGE: u64 = 1 << 16;
+
+/// A device's global memory: allocations that know which of their bytes have been written.
+///
+/// A page of an allocation exists once something is written to it: a cache of a million tokens takes as
+/// much memory as is used of it. What nothing has written reads as 0xff: NaN in every float format.
+#[derive(Debug, Default)]
+pub(crate) struct GlobalMemory {
+    allocations: RwLock<Allocations>,
+}
+
+#[derive(Debug, Default)]
+struct Allocations {
+    /// By start. Freed ones stay, without their pages, so that a later access can be told what it is.
+    by_start: BTreeMap<u64, Arc<Allocation>>,
+    end: u64,
+    live_bytes: u64,
+}
+
+/// Some bytes of global memory.
+#[derive(Debug)]
+pub(crate) struct Allocation {
+    start: u64,
+    len: u64,
+    /// Empty once freed.
+    pages: Box<[OnceLock<Box<Page>>]>,
+}
+
+#[derive(Debug)]
+struct Page {
+    words: Box<[AtomicU64]>,
+    /// A bit for each byte.
+    written: Box<[AtomicU8]>,
+}
+
+impl Page {
+    fn poisoned() -> Box<Self> {
+        Box::new(Self {
+            words: (0..PAGE / 8).map(|_| AtomicU64::new(u64::MAX)).collect(),
+            written: (0..PAGE / 8).map(|_| AtomicU8::new(0)).collect(),
+        })
+    }
+}
+
+/// Why the host may not do this with device memory.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MemoryError {
+    /// Nothing, or too little, is allocated there.
+    #[error("{bytes} bytes at {address:#x} are not within one allocation")]
+    OutOfBounds {
+        /// The first byte.
+        address: u64,
+        /// Bytes that were to be accessed.
+        bytes: u64,
+    },
+    /// No allocation starts there.
+    #[error("{address:#x} is not the start of an allocation")]
+    NotAnAllocation {
+        /// The address.
+        address: u64,
+    },
+    /// The address has been freed before.
+    #[error("{address:#x} has been freed before")]
+    FreedTwice {
+        /// The address.
+        address: u64,
+    },
+}
+
+/// One thread's access.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Access {
+    pub(crate) address: u64,
+    /// 1, 2, 4, 8 or 16.
+    pub(crate) bytes: u32,
+}
+
+impl GlobalMemory {
+    /// Allocates `len` bytes, none of them written.
+    pub(crate) fn allocate(&self, len: u64) -> u64 {
+        let mut all = self.allocations.write().expect("no panic under the lock");
+        let start = all.end.max(BASE);
+        all.end = (start + len + GUARD).next_multiple_of(ALIGNMENT);
+        all.live_bytes += len;
+        let pages = (0..len.div_ceil(PAGE)).map(|_| OnceLock::new()).collect();
+        all.by_start.insert(start, Arc::new(Allocation { start, len, pages }));
+        start
+    }
+
+    /// Frees the allocation that starts at `address`.
+    pub(crate) fn free(&self, address: u64) -> Result<(), MemoryError> {
+        let mut all = self.allocations.write().expect("no panic under the lock");
+        let allocation =
+            all.by_start.get(&address).ok_or(MemoryError::NotAnAllocation { address })?;
+        if allocation.is_freed() {
+            return Err(MemoryError::FreedTwice { address });
+        }
+        let len = allocation.len;
+        let gone = Allocation { start: address, len, pages: Box::default() };
+        all.by_start.insert(address, Arc::new(gone));
+        all.live_bytes -= len;
+        Ok(())
+    }
+
+    /// Bytes in live allocations.
+    pub(crate) fn live_bytes(&self) -> u64 {
+        self.allocations.read().expect("no panic under the lock").live_bytes
+    }
+
+    /// The allocation at or before an address, freed or not.
+    pub(crate) fn find(&self, address: u64) -> Option<Arc<Allocation>> {
+        let all = self.allocations.read().expect("no panic under the lock");
+        all.by_start.range(..=address).next_back().map(|(_, allocation)| allocation.clone())
+    }
+
+    /// The live allocation that holds all of a range, for the host.
+    fn of_range(&self, address: u64, bytes: u64) -> Result<Arc<Allocation>, MemoryError> {
+        self.find(address)
+            .filter(|allocation| !allocation.is_freed() && allocation.holds(address, bytes))
+            .ok_or(MemoryError::OutOfBounds { address, bytes })
+    }
+
+    /// The start and length of the live allocation around an address.
+    pub(crate) fn range_around(&self, address: u64) -> Result<(u64, u64), MemoryError> {
+        self.of_range(address, 1).map(|allocation| (allocation.start, allocation.len))
+    }
+
+    /// Copies from the host.
+    pub(crate) fn write(&self, address: u64, from: &[u8]) -> Result<(), MemoryError> {
+        let allocation = self.of_range(address, from.len() as u64)?;
+        for (byte, at) in from.iter().zip(address - allocation.start..) {
+            allocation.byte_mut(at, *byte);
+        }
+        Ok(())
+    }
+
+    /// Copies to the host, poison where nothing has been written.
+    pub(crate) fn read(&self, address: u64, to: &mut [u8]) -> Result<(), MemoryError> {
+        let allocation = self.of_range(address, to.len() as u64)?;
+        for (byte, at) in to.iter_mut().zip(address - allocation.start..) {
+            *byte = allocation.byte(at);
+        }
+        Ok(())
+    }
+
+    /// Copies within the device; what has not been written stays so.
+    pub(crate) fn copy(&self, to: u64, from: u64, bytes: u64) -> Result<(), MemoryError> {
+        let (target, source) = (self.of_range(to, bytes)?, self.of_range(from, bytes)?);
+        for at in 0..bytes {
+            let (from, to) = (from + at - source.start, to + at - target.start);
+            if source.is_written(from, 1) {
+                target.byte_mut(to, source.byte(from));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Allocation {
+    fn is_freed(&self) -> bool {
+        self.pages.is_empty() && self.len > 0
+    }
+
+    pub(crate) fn holds(&self, address: u64, bytes: u64) -> bool {
+        address >= self.start
+            && address.checked_add(bytes).is_some_and(|end| end <= self.start + self.len)
+    }
+
+    /// Why an access that this allocation was found for, but does not hold, is refused; and one that
+    /// it held until it was freed.
+    pub(crate) fn check(&self, access: Access) -> Result<(), FaultKind> {
+        let Access { address, bytes } = access;
+        if !self.holds(address, bytes.into()) {
+            let near = Some((self.start, self.len));
+            return Err(FaultKind::OutOfBounds { space: "global", address, bytes, near });
+        }
+        if self.is_freed() {
+            return Err(FaultKind::UseAfterFree { address });
+        }
+        if !address.is_multiple_of(bytes.into()) {
+            return Err(FaultKind::Misaligned { space: "global", address, alignment: bytes });
+        }
+        Ok(())
+    }
+
+    fn page(&self, at: u64) -> Option<&Page> {
+        self.pages[(at / PAGE) as usize].get().map(|page| &**page)
+    }
+
+    fn page_mut(&self, at: u64) -> &Page {
+        self.pages[(at / PAGE) as usize].get_or_init(Page::poisoned)
+    }
+
+    fn byte(&self, at: u64) -> u8 {
+        self.load(at, 1) as u8
+    }
+
+    fn byte_mut(&self, at: u64, value: u8) {
+        self.store(at, 1, value.into());
+    }
+
+    /// Loads 1, 2, 4 or 8 bytes at a multiple of their number, relative to the start.
+    pub(crate) fn load(&self, at: u64, bytes: u32) -> u64 {
+        let mask = u64::MAX >> (64 - 8 * bytes);
+        let Some(page) = self.page(at) else { return mask };
+        let word = &page.words[(at % PAGE / 8) as usize];
+        (word.load(Relaxed) >> (8 * (at % 8))) & mask
+    }
+
+    /// Stores 1, 2, 4 or 8 bytes at a multiple of their number, relative to the start.
+    pub(crate) fn store(&self, at: u64, bytes: u32, value: u64) {
+        let page = self.page_mut(at);
+        let (word, shift) = (&page.words[(at % PAGE / 8) as usize], 8 * (at % 8));
+        let ones = 0xff_u8 >> (8 - bytes);
+        if bytes == 8 {
+            word.store(value, Relaxed);
+        } else {
+            let mask = (u64::MAX >> (64 - 8 * bytes)) << shift;
+            let merge = |old| Some(old & !mask | (value << shift) & mask);
+            let _ = word.fetch_update(Relaxed, Relaxed, merge);
+        }
+        page.written[(at % PAGE / 8) as usize].fetch_or(ones << (at % 8), Relaxed);
+    }
+
+    /// Replaces 2, 4 or 8 bytes by a function of what they hold, in one step; returns what they held.
+    pub(crate) fn update(&self, at: u64, bytes: u32, f: impl Fn(u64) -> u64) -> u64 {
+        let page = self.page_mut(at);
+        let (word, shift) = (&page.words[(at % PAGE / 8) as usize], 8 * (at % 8));
+        let mask = u64::MAX >> (64 - 8 * bytes);
+        let merge = |old: u64| {
+            let new = f((old >> shift) & mask) & mask;
+            Some(old & !(mask << shift) | new << shift)
+        };
+        match word.fetch_update(Relaxed, Relaxed, merge) {
+            Ok(old) | Err(old) => (old >> shift) & mask,
+        }
+    }
+
+    /// Whether all of some bytes have been written; they do not cross a multiple of 8.
+    pub(crate) fn is_written(&self, at: u64, bytes: u32) -> bool {
+        let ones = 0xff_u8 >> (8 - bytes);
+        self.page(at).is_some_and(|page| {
+            let written = page.written[(at % PAGE / 8) as usize].load(Relaxed) >> (at % 8);
+            written & ones == ones
+        })
+    }
+
+    pub(crate) fn start(&self) -> u64 {
+        self.start
+    }
+}
