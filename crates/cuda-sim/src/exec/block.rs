@@ -1,5 +1,5 @@
 use super::clock::VectorClock;
-use super::{Cx, Flow, Path, Place, Stop, Warp};
+use super::{Cx, Flow, Place, Stop, Warp};
 use crate::counters::Counters;
 use crate::fault::FaultKind;
 use crate::isa::{Instruction, Kernel};
@@ -130,7 +130,7 @@ pub(crate) fn run(
         let index = ready[choice];
         let warp = &mut warps[index];
         let end = take_turn(block, kernel, global, parameters, warp, turn).map_err(|stop| {
-            let instruction = warp.paths.first().map_or(0, |path| path.pc);
+            let instruction = warp.path().map_or(0, |path| path.pc);
             Stopped { warp: index, instruction, stop }
         })?;
         states[index] = match end {
@@ -186,7 +186,7 @@ fn stuck(block: &Block, warps: &[Warp], states: &[State]) -> Stopped {
         }
         _ => FaultKind::Deadlock,
     };
-    let path = warps[warp].paths.first();
+    let path = warps[warp].path();
     Stopped {
         warp,
         // Its lanes stand behind the barrier.
@@ -205,29 +205,29 @@ fn take_turn(
     turn: u32,
 ) -> Result<Turn, Stop> {
     for _ in 0..turn {
-        let Some(&Path { pc, lanes }) = warp.paths.first() else { return Ok(Turn::Exits) };
-        let instruction = &kernel.code[pc as usize];
-        let mask = active(warp, instruction, lanes)?;
-        block.counters.count(instruction.kind, mask, warp.live());
+        let Some(path) = warp.path() else { return Ok(Turn::Exits) };
+        let instruction = &kernel.code[path.pc as usize];
+        let mask = active(warp, instruction, path.lanes)?;
         let flow = if mask == 0 {
             Flow::Next
         } else {
             let cx = &mut Cx { warp, block, global, parameters };
-            instruction.op.execute(cx, mask)?
+            match instruction.op.execute(cx, mask) {
+                // Arms of a branch may stand after the place where they join.
+                Err(Stop { kind: FaultKind::Divergent { .. }, .. }) if warp.park(path) => continue,
+                flow => flow?,
+            }
         };
+        block.counters.count(instruction.kind, mask, warp.live());
         match flow {
-            Flow::Next => warp.advance(),
-            Flow::Jump(target) => warp.jump(mask, target),
-            Flow::Scatter(targets) => warp.scatter(mask, &targets),
+            Flow::Next => warp.advance(path),
+            Flow::Jump(target) => warp.jump(path, mask, target),
             Flow::Exit => {
-                warp.exit(mask);
+                warp.exit(path, mask);
                 block.exited += mask.count_ones();
-                if warp.paths.is_empty() {
-                    return Ok(Turn::Exits);
-                }
             }
             Flow::Wait { barrier, phase } => {
-                warp.advance();
+                warp.advance(path);
                 return Ok(Turn::Waits { barrier: barrier as usize, phase });
             }
         }

@@ -1,8 +1,9 @@
 //! Execution of a grid: blocks in parallel over the processor's cores, the warps of a block in turn.
 //!
 //! Of a warp's lanes that stand at different instructions those at the lowest go first, so that arms of a
-//! branch meet again where they join. A warp runs until it waits or its turn is over; turns go round in
-//! order, or at random under a seed, so that a missing barrier shows.
+//! branch meet again where they join. At an instruction that a warp executes together they wait for one
+//! another, and it is a fault if some never come. A warp runs until it waits or its turn is over; turns go
+//! round in order, or at random under a seed, so that a missing barrier shows.
 
 mod block;
 pub(crate) mod clock;
@@ -11,7 +12,7 @@ mod warp;
 
 pub(crate) use grid::launch;
 pub use grid::{Launch, Order};
-pub(crate) use warp::{LANES, Lanes, Path, Warp, lanes};
+pub(crate) use warp::{LANES, Lanes, Warp, lanes};
 
 use self::block::Block;
 use crate::fault::FaultKind;
@@ -31,8 +32,6 @@ pub(crate) enum Flow {
     Next,
     /// To another instruction.
     Jump(u32),
-    /// Each lane to its own.
-    Scatter(Box<Lanes<u32>>),
     Exit,
     /// On, once the barrier has completed this many phases.
     Wait { barrier: u32, phase: u64 },

@@ -24,6 +24,8 @@ pub(crate) fn lanes(mask: u32) -> impl Iterator<Item = usize> {
 pub(crate) struct Path {
     pub(crate) pc: u32,
     pub(crate) lanes: u32,
+    /// Whether they wait there for other lanes of the warp.
+    pub(crate) parked: bool,
 }
 
 /// A warp's registers and position.
@@ -33,7 +35,7 @@ pub(crate) struct Warp<'a> {
     /// Its place in the block.
     pub(crate) index: usize,
     /// Where its lanes that have not exited stand, by ascending instruction.
-    pub(crate) paths: Vec<Path>,
+    paths: Vec<Path>,
     predicates: Vec<u32>,
     words: Vec<Lanes<u32>>,
     doubles: Vec<Lanes<u64>>,
@@ -54,7 +56,7 @@ impl<'a> Warp<'a> {
         Self {
             kernel,
             index,
-            paths: vec![Path { pc: 0, lanes }],
+            paths: vec![Path { pc: 0, lanes, parked: false }],
             predicates: vec![0; predicates],
             words: vec![[0xffff_ffff; LANES]; words],
             doubles: vec![[u64::MAX; LANES]; doubles],
@@ -68,47 +70,60 @@ impl<'a> Warp<'a> {
         self.paths.iter().fold(0, |live, path| live | path.lanes)
     }
 
-    /// The first path goes to the next instruction, where others may stand already.
-    pub(crate) fn advance(&mut self) {
-        self.paths[0].pc += 1;
-        if self.paths.len() > 1 && self.paths[0].pc == self.paths[1].pc {
-            self.paths[1].lanes |= self.paths[0].lanes;
-            self.paths.remove(0);
+    /// The path whose turn it is: of those that do not wait, the one at the lowest instruction. If all
+    /// wait, the first, which waits in vain.
+    pub(crate) fn path(&self) -> Option<Path> {
+        self.paths.iter().find(|path| !path.parked).or(self.paths.first()).copied()
+    }
+
+    /// Lets a path wait for the warp's other lanes, if any are on their way.
+    pub(crate) fn park(&mut self, path: Path) -> bool {
+        match self.paths.iter_mut().find(|known| known.pc == path.pc) {
+            Some(known) if !known.parked => {
+                known.parked = true;
+                self.paths.iter().any(|path| !path.parked)
+            }
+            _ => false,
         }
     }
 
-    /// Some lanes of the first path go elsewhere, the others to the next instruction.
-    pub(crate) fn jump(&mut self, lanes: u32, target: u32) {
-        self.take(lanes);
-        self.put(Path { pc: target, lanes });
+    /// A path goes to the next instruction, where others may stand already.
+    pub(crate) fn advance(&mut self, path: Path) {
+        if let [only] = self.paths.as_mut_slice() {
+            only.pc += 1;
+            return;
+        }
+        self.split(path, 0);
     }
 
-    /// Some lanes of the first path go each to its own place, the others to the next instruction.
-    pub(crate) fn scatter(&mut self, lanes: u32, targets: &Lanes<u32>) {
-        self.take(lanes);
-        for lane in self::lanes(lanes) {
-            self.put(Path { pc: targets[lane], lanes: 1 << lane });
+    /// Some lanes of a path go elsewhere, the others to the next instruction.
+    pub(crate) fn jump(&mut self, path: Path, lanes: u32, target: u32) {
+        self.split(path, lanes);
+        self.put(target, lanes);
+    }
+
+    /// Some lanes of a path are done, the others go to the next instruction.
+    pub(crate) fn exit(&mut self, path: Path, lanes: u32) {
+        self.split(path, lanes);
+        // Nobody needs to wait for them any longer.
+        self.paths.iter_mut().for_each(|path| path.parked = false);
+    }
+
+    /// Removes a path; those of its lanes that do not leave go to the next instruction.
+    fn split(&mut self, path: Path, leaving: u32) {
+        self.paths.retain(|known| known.pc != path.pc);
+        if path.lanes & !leaving != 0 {
+            self.put(path.pc + 1, path.lanes & !leaving);
         }
     }
 
-    /// Some lanes of the first path are done, the others go to the next instruction.
-    pub(crate) fn exit(&mut self, lanes: u32) {
-        self.take(lanes);
-    }
-
-    /// Removes lanes from the first path; those that remain go to the next instruction.
-    fn take(&mut self, lanes: u32) {
-        let first = self.paths.remove(0);
-        let remaining = first.lanes & !lanes;
-        if remaining != 0 {
-            self.put(Path { pc: first.pc + 1, lanes: remaining });
-        }
-    }
-
-    fn put(&mut self, path: Path) {
-        match self.paths.binary_search_by_key(&path.pc, |known| known.pc) {
-            Ok(index) => self.paths[index].lanes |= path.lanes,
-            Err(index) => self.paths.insert(index, path),
+    fn put(&mut self, pc: u32, lanes: u32) {
+        match self.paths.binary_search_by_key(&pc, |known| known.pc) {
+            Ok(index) => {
+                let known = &mut self.paths[index];
+                *known = Path { pc, lanes: known.lanes | lanes, parked: false };
+            }
+            Err(index) => self.paths.insert(index, Path { pc, lanes, parked: false }),
         }
     }
 
