@@ -1,3 +1,5 @@
+use core::array::from_fn;
+
 use cuda_std::prelude::*;
 use msa_abi::BlockTopkParams;
 
@@ -40,12 +42,11 @@ impl RowKeys {
             // SAFETY: the index is below `blocks`.
             let raw =
                 ids.map(|id| unsafe { scores.add(u64::from(id.min(blocks - 1))).read_constant() });
-            let mut ranks = [ScoreRank::NEVER; AT_ONCE];
-            for ((rank, id), raw) in ranks.iter_mut().zip(ids).zip(raw) {
-                if id < blocks {
-                    *rank = ScoreRank::of(forced.score(id, raw));
-                }
-            }
+            let ranks = from_fn(|nth| {
+                let id = ids[nth];
+                let rank = ScoreRank::of(forced.score(id, raw[nth]));
+                if id < blocks { rank } else { ScoreRank::NEVER }
+            });
             // SAFETY: the place is this thread's.
             unsafe { place.write(ranks) };
         });
@@ -73,10 +74,7 @@ impl RowKeys {
         let mut place = self.ranks.add(self.thread);
         let mut first = self.thread;
         while first < self.blocks {
-            visit(
-                place,
-                core::array::from_fn(|nth| first + nth as u32 * self.threads),
-            );
+            visit(place, from_fn(|nth| first + nth as u32 * self.threads));
             place = place.add(self.threads);
             first += AT_ONCE as u32 * self.threads;
         }
