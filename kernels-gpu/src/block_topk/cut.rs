@@ -80,10 +80,125 @@ impl Cut {
     }
 }
 
-/// The digit at which a cut goes on, and what of the undecided keys has a smaller digit or this one.
+/// Where a cut goes on: a digit, and how many undecided keys have a smaller one or this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Share {
     pub(super) digit: u32,
     pub(super) before: u32,
     pub(super) within: u32,
+}
+
+impl Share {
+    /// The first digit up to which `missing` keys are counted, the last one where there are fewer.
+    /// `counts` are those of some successive digits, and `self` is the share of the first of them.
+    pub(super) fn advance(mut self, counts: &[u32], missing: u32) -> Self {
+        for &count in &counts[1..] {
+            if self.before + self.within < missing {
+                self = Self {
+                    digit: self.digit + 1,
+                    before: self.before + self.within,
+                    within: count,
+                };
+            }
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::key::{Key, ScoreRank};
+    use super::{Cut, Share};
+
+    /// Narrows down a row until at most `enough` keys are left, as the kernel does.
+    fn cut(keys: &[Key], wanted: u32, enough: u32) -> Cut {
+        let mut cut = Cut::nowhere(keys.len() as u32);
+        while cut.kept() > enough {
+            assert!(cut.steps() < Cut::STEPS);
+            let mut counts = [0; Cut::DIGITS as usize];
+            for &key in keys.iter().filter(|key| cut.undecided(**key)) {
+                counts[cut.next_digit(key) as usize] += 1;
+            }
+            let first = Share {
+                digit: 0,
+                before: 0,
+                within: counts[0],
+            };
+            cut = cut.narrow(first.advance(&counts, cut.missing(wanted)));
+        }
+        cut
+    }
+
+    /// The cut of these scores keeps as many keys as it says, the first `wanted` among them.
+    fn check(scores: impl Iterator<Item = f32>, wanted: u32, enough: u32) {
+        let keys = scores
+            .zip(0..)
+            .map(|(score, id)| Key::new(ScoreRank::of(score), id));
+        let mut keys: Vec<_> = keys.collect();
+        let cut = cut(&keys, wanted, enough);
+        let kept = keys.iter().filter(|key| cut.keeps(**key)).count();
+        assert_eq!(kept, cut.kept() as usize);
+        keys.sort();
+        assert!(keys.iter().take(wanted as usize).all(|&key| cut.keeps(key)));
+    }
+
+    #[test]
+    fn the_first_keys_are_kept_and_few_others() {
+        for (wanted, enough) in [(1, 1), (1, 32), (16, 16), (16, 32), (64, 64), (64, 128)] {
+            for len in [1, 15, 16, 17, 64, 65, 255, 256, 257, 8192u32] {
+                let numbers = || (0..len).map(|n| n.wrapping_mul(2654435761));
+                check((0..len).map(|_| 1.5), wanted, enough);
+                check((0..len).map(|n| n as f32), wanted, enough);
+                check((0..len).map(|n| -(n as f32)), wanted, enough);
+                check(
+                    (0..len).map(|n| if n % 2 == 0 { 0.0 } else { -0.0 }),
+                    wanted,
+                    enough,
+                );
+                check(numbers().map(|n| (n >> 28) as f32), wanted, enough);
+                check(
+                    numbers().map(|n| f32::from_bits(0x3f80_0000 | n & 0xff)),
+                    wanted,
+                    enough,
+                );
+                check(numbers().map(|n| n as f32 - 2e9), wanted, enough);
+            }
+        }
+    }
+
+    #[test]
+    fn a_share_ends_at_the_last_digit() {
+        let first = Share {
+            digit: 8,
+            before: 5,
+            within: 2,
+        };
+        let reached = |missing| first.advance(&[2, 0, 3, 1], missing);
+        assert_eq!(reached(6), first);
+        assert_eq!(reached(7), first);
+        assert_eq!(
+            reached(8),
+            Share {
+                digit: 10,
+                before: 7,
+                within: 3
+            }
+        );
+        assert_eq!(
+            reached(11),
+            Share {
+                digit: 11,
+                before: 10,
+                within: 1
+            }
+        );
+        assert_eq!(
+            reached(99),
+            Share {
+                digit: 11,
+                before: 10,
+                within: 1
+            }
+        );
+    }
 }

@@ -49,29 +49,17 @@ impl Histogram {
         let counts = counts.as_flattened();
         let sum = counts.iter().sum();
         // SAFETY: all lanes are here.
-        let (up_to_lane, found) = unsafe {
-            let up_to_lane = prefix_sum(sum);
-            (
-                up_to_lane,
-                warp::warp_vote_ballot(u32::MAX, up_to_lane >= missing),
-            )
-        };
-        // Every lane looks among its own digits; the answer is that of the first lane to reach the number.
-        let mut share = Share {
+        let up_to_lane = unsafe { prefix_sum(sum) };
+        // Every lane looks among its own digits. The first one to reach the number has the answer.
+        let first = Share {
             digit: lane * PER_LANE as u32,
             before: up_to_lane - sum,
             within: counts[0],
         };
-        for &count in &counts[1..] {
-            if share.before + share.within < missing {
-                share = Share {
-                    digit: share.digit + 1,
-                    before: share.before + share.within,
-                    within: count,
-                };
-            }
-        }
-        let lane = found.trailing_zeros().min(warp::WARP_SIZE - 1);
+        let share = first.advance(counts, missing);
+        // SAFETY: all lanes are here.
+        let reached = unsafe { warp::warp_vote_ballot(u32::MAX, up_to_lane >= missing) };
+        let lane = reached.trailing_zeros().min(warp::WARP_SIZE - 1);
         // SAFETY: all lanes are here.
         let broadcast = |value: u32| unsafe { warp::warp_shuffle_idx(u32::MAX, value, lane, 32) }.0;
         Share {

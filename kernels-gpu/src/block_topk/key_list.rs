@@ -1,66 +1,90 @@
 use cuda_std::prelude::*;
 
 use super::key::Key;
+use crate::share_out::share_out;
 
 /// Some keys in the block's shared memory, in any order. Unused places hold [`Key::LAST`].
 #[derive(Clone, Copy)]
-pub(super) struct KeyList(SharedPtr<Key>);
+pub(super) struct KeyList {
+    len: SharedPtr<u32>,
+    keys: SharedPtr<Key>,
+}
 
 impl KeyList {
-    /// Keys that are compared together; a list has room for a multiple of them.
+    /// Keys that a thread compares together; a list has room for a multiple of them.
     pub(super) const AT_ONCE: u32 = 8;
 
-    /// The list at this place.
+    /// The list whose length and keys are at these places.
     ///
     /// # Safety
     ///
-    /// It is aligned to 16 bytes, all of it is filled with [`Key::LAST`], and nothing else is there.
-    pub(super) const unsafe fn at(keys: SharedPtr<Key>) -> Self {
-        Self(keys)
+    /// Nothing else is there. At the next barrier the length is 0 and all keys are [`Key::LAST`]; they
+    /// start at a multiple of 16 bytes.
+    pub(super) const unsafe fn at(len: SharedPtr<u32>, keys: SharedPtr<Key>) -> Self {
+        Self { len, keys }
     }
 
-    /// One thread: puts a key in its place.
+    /// One thread: appends a key.
     ///
     /// # Safety
     ///
-    /// The place is in the list, and the thread's own until the next barrier.
+    /// The list has room, no other key of it is equal, and a barrier lies before this and between this
+    /// and any reading.
     #[inline(always)]
-    pub(super) unsafe fn put(self, place: u32, key: Key) {
-        // SAFETY: the caller promises the place.
-        unsafe { self.0.add(place).write(key) }
+    pub(super) unsafe fn push(self, key: Key) {
+        // SAFETY: the place is in the list, and no other thread gets it.
+        unsafe { self.keys.add(self.len.atomic_add(1)).write(key) }
     }
 
-    /// One thread: the key in a place.
+    /// One thread: the number of keys.
     ///
     /// # Safety
     ///
-    /// The place is in the list, and a barrier lies between this and every [`put`](Self::put).
+    /// A barrier lies between this and every [`push`](Self::push).
     #[inline(always)]
-    pub(super) unsafe fn get(self, place: u32) -> Key {
-        // SAFETY: the caller promises the place.
-        unsafe { self.0.add(place).read() }
+    pub(super) unsafe fn len(self) -> u32 {
+        // SAFETY: nobody changes it any more.
+        unsafe { self.len.read() }
     }
 
-    /// One thread: how many of the list's first `len` keys come before this one. That is its place in the
-    /// sorted list, since no two are equal.
+    /// All threads of the block: calls `visit` with each key and its place in the sorted list, a thread
+    /// for each key.
     ///
     /// # Safety
     ///
-    /// The list has `len` keys, and a barrier lies between this and every [`put`](Self::put).
-    #[inline]
-    pub(super) unsafe fn place_of(self, key: Key, len: u32) -> u32 {
-        let mut place = 0;
+    /// A barrier lies between this and every [`push`](Self::push).
+    #[inline(always)]
+    pub(super) unsafe fn for_each_sorted(self, visit: impl Fn(u32, Key)) {
+        // SAFETY: the keys below the length are there, and nobody changes them any more.
+        unsafe {
+            let len = self.len();
+            share_out(len, |nth| {
+                let key = self.keys.add(nth).read();
+                visit(self.count_before(key, len), key);
+            });
+        }
+    }
+
+    /// One thread: how many of the first `len` keys come before this one. No two are equal, so that is
+    /// its place among them.
+    ///
+    /// # Safety
+    ///
+    /// As [`for_each_sorted`](Self::for_each_sorted).
+    #[inline(always)]
+    unsafe fn count_before(self, key: Key, len: u32) -> u32 {
+        let mut before = 0;
         let mut next = 0;
         while next < len {
-            let pairs = self.0.add(next).cast::<[Key; 2]>();
-            // SAFETY: the list's room is a multiple of `AT_ONCE`.
+            let pairs = self.keys.add(next).cast::<[Key; 2]>();
+            // SAFETY: the list has room for a multiple of `AT_ONCE`; past its end is `Key::LAST`.
             let keys: [[Key; 2]; Self::AT_ONCE as usize / 2] =
                 core::array::from_fn(|nth| unsafe { pairs.add(nth as u32).read() });
             for other in keys.as_flattened() {
-                place += u32::from(*other < key);
+                before += u32::from(*other < key);
             }
             next += Self::AT_ONCE;
         }
-        place
+        before
     }
 }

@@ -22,21 +22,23 @@ mod cut;
 mod forced;
 mod histogram;
 mod horizon;
+mod id_list;
 mod key;
 mod key_list;
 mod row_keys;
 mod shared_plan;
 
 use cuda_std::prelude::*;
-use msa_abi::{BlockTopkParams, IdOrder};
+use msa_abi::{BlockTopkParams, IdOrder, MAX_TOPK};
 
 use self::cut::Cut;
 use self::forced::Forced;
+use self::id_list::IdList;
 use self::key::Key;
 use self::row_keys::RowKeys;
 use self::shared_plan::{MAX_CANDIDATES, SharedPlan};
 
-/// Selects each row's blocks; [`BlockTopkParams`] says how to launch it.
+/// Selects each row's blocks. [`BlockTopkParams`] says how to launch it.
 ///
 /// # Safety
 ///
@@ -48,20 +50,17 @@ pub unsafe fn block_topk(params: BlockTopkParams) {
     let index_head = thread::block_idx_y();
     let line = u64::from(index_head) * u64::from(params.rows) + u64::from(row);
     let topk = params.topk;
-    let scores = GlobalPtr::<f32>::from_address(params.scores.address());
-    let scores = scores.add(line * u64::from(params.score_stride));
-    let ids = GlobalPtr::<i32>::from_address(params.block_ids.address());
-    let ids = ids.add(line * u64::from(topk));
 
     let plan = SharedPlan::new();
+    // SAFETY: the caller vouches for the parameters, and each block of the grid has its own line.
+    let list = unsafe { IdList::of_line(&params, line) };
     // SAFETY: the caller vouches for the parameters; every warp is here.
     let Some(blocks) = (unsafe { horizon::blocks_of_row(&params, row) }) else {
-        // SAFETY: the row's list is this block's to write.
-        return unsafe { leave_empty(ids, 0, topk) };
+        return list.leave_empty(0);
     };
     let forced = Forced::new(blocks, params.init_blocks, params.local_blocks);
-    // SAFETY: a row has as many scores as blocks, and the caller vouches for the shared memory.
-    let keys = unsafe { RowKeys::load(scores, blocks, forced) };
+    // SAFETY: the caller vouches for the row's scores and for the dynamic shared memory.
+    let keys = unsafe { RowKeys::load(&params, line, blocks, forced) };
     thread::sync_threads();
 
     let mut cut = Cut::nowhere(blocks);
@@ -69,54 +68,48 @@ pub unsafe fn block_topk(params: BlockTopkParams) {
         let histogram = plan.histogram(cut.steps());
         keys.for_each(|key| {
             if cut.undecided(key) {
-                // SAFETY: a digit is what the histogram counts, and the barrier follows.
+                // SAFETY: no step but this uses the histogram, and barriers enclose the counting.
                 unsafe { histogram.count(cut.next_digit(key)) };
             }
         });
         thread::sync_threads();
-        // SAFETY: that was the barrier; every warp has the same cut, so all of them are here.
+        // SAFETY: that was the barrier; every warp computes the same cut, so all of them are here.
         cut = cut.narrow(unsafe { histogram.share(cut.missing(topk)) });
     }
 
     let candidates = plan.candidates();
     keys.for_each(|key| {
         if cut.keeps(key) {
-            // SAFETY: the cut keeps no more keys than there is room for, and each gets its own place.
-            unsafe { candidates.put(plan.candidate_count().atomic_add(1), key) };
+            // SAFETY: the cut keeps no more keys than there is room for; barriers enclose the pushing.
+            unsafe { candidates.push(key) };
         }
     });
     thread::sync_threads();
 
-    // SAFETY: the barrier lies behind, so the lists are there to read; a place below `topk` is in the
-    // row's list and in `chosen`, and is one key's alone.
+    let chosen = plan.chosen();
+    let by_score = params.id_order == IdOrder::Score;
+    // SAFETY: a barrier lies between each list's pushing and its reading. A place below `topk` is a slot
+    // of the row's list, and belongs to one key.
     unsafe {
-        let count = plan.candidate_count().read();
-        let chosen_count = count.min(topk);
-        let chosen = plan.chosen();
-        for_each_of(count, |nth| {
-            let key = candidates.get(nth);
-            let place = candidates.place_of(key, count);
-            if place < topk {
-                match params.id_order {
-                    IdOrder::Score => ids.add(u64::from(place)).write(key.id() as i32),
-                    IdOrder::Ascending => chosen.put(place, Key::by_id(key.id())),
-                }
+        candidates.for_each_sorted(|place, key| {
+            if place >= topk {
+                // It came second to others that the cut did not tell it from.
+            } else if by_score {
+                list.put(place, key.id());
+            } else {
+                chosen.push(Key::by_id(key.id()));
             }
         });
-        if params.id_order == IdOrder::Ascending {
+        if !by_score {
             thread::sync_threads();
-            for_each_of(chosen_count, |nth| {
-                let key = chosen.get(nth);
-                let place = chosen.place_of(key, chosen_count);
-                ids.add(u64::from(place)).write(key.id() as i32);
-            });
+            chosen.for_each_sorted(|place, key| list.put(place, key.id()));
         }
-        leave_empty(ids, chosen_count, topk);
+        list.leave_empty(candidates.len());
     }
 }
 
 /// How many keys are sorted by counting rather than narrowed down further: with a few more than are
-/// wanted that is quicker than another step.
+/// wanted, and within a warp, that is quicker than another step.
 const fn affordable(topk: u32) -> u32 {
     let few = 2 * topk;
     if few < warp::WARP_SIZE {
@@ -126,27 +119,4 @@ const fn affordable(topk: u32) -> u32 {
     }
 }
 
-const _: () = assert!(affordable(msa_abi::MAX_TOPK as u32) <= MAX_CANDIDATES);
-
-/// All threads of the block: fills slots `used .. topk` of a list with -1.
-///
-/// # Safety
-///
-/// The list has `topk` slots, and no other block writes them.
-#[inline(always)]
-unsafe fn leave_empty(ids: GlobalPtr<i32>, used: u32, topk: u32) {
-    // SAFETY: the slot is in the list.
-    for_each_of(topk - used, |nth| unsafe {
-        ids.add(u64::from(used + nth)).write(-1)
-    });
-}
-
-/// All threads of the block: calls `visit` with each number below `len`, shared out among them.
-#[inline(always)]
-fn for_each_of(len: u32, visit: impl Fn(u32)) {
-    let mut nth = thread::thread_idx_x();
-    while nth < len {
-        visit(nth);
-        nth += thread::block_dim_x();
-    }
-}
+const _: () = assert!(affordable(MAX_TOPK as u32) as usize <= MAX_CANDIDATES);

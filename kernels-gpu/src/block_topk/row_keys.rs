@@ -23,14 +23,21 @@ pub(super) struct RowKeys {
 }
 
 impl RowKeys {
-    /// All threads of the block: ranks the scores of a row of `blocks` blocks.
+    /// All threads of the block: ranks the scores of the `line`-th row, counted through all index heads.
     ///
     /// # Safety
     ///
-    /// `scores` points to `blocks` floats, one at least, and the launch has the dynamic shared memory
-    /// that [`BlockTopkParams::shared_bytes`] asks for.
-    #[inline]
-    pub(super) unsafe fn load(scores: GlobalPtr<f32>, blocks: u32, forced: Forced) -> Self {
+    /// `params` are the kernel's, and the line is one of theirs. It has `blocks` blocks, one at least and
+    /// no more than `params.max_blocks`.
+    #[inline(always)]
+    pub(super) unsafe fn load(
+        params: &BlockTopkParams,
+        line: u64,
+        blocks: u32,
+        forced: Forced,
+    ) -> Self {
+        let scores = GlobalPtr::<f32>::from_address(params.scores.address());
+        let scores = scores.add(line * u64::from(params.score_stride));
         let keys = Self {
             ranks: shared::dynamic_shared(),
             blocks,
