@@ -11,6 +11,10 @@ pub fn pack(low: f32, high: f32) -> u32 {
 }
 
 /// The two floats of a word, lower half first. Exact.
+///
+/// ```
+/// assert_eq!(cuda_std::bf16::unpack(0xc020_3f80), (1.0, -2.5));
+/// ```
 #[inline(always)]
 pub const fn unpack(pair: u32) -> (f32, f32) {
     (

@@ -116,11 +116,17 @@ pub fn grid_dim_z() -> u32 {
     nctaid_z()
 }
 
+/// The thread's index in the whole grid, counting x alone.
+#[inline(always)]
+pub fn index_1d() -> u32 {
+    block_idx_x() * block_dim_x() + thread_idx_x()
+}
+
 /// All threads of the block: waits until each of them has come here. What they wrote to shared or
 /// global memory before it, all of them can read after it.
 ///
 /// Every thread of the block has to come to the same call; a block of which some threads went another
-/// way hangs. (It is safe all the same, as in Rust-CUDA: a hang is not undefined behaviour.)
+/// way hangs. That is no undefined behaviour, so the call is safe, as in Rust-CUDA.
 #[gpu_only]
 #[inline(always)]
 pub fn sync_threads() {

@@ -246,3 +246,26 @@ impl WarpShuffleValue for u64 {
         (u64::from(high) << 32 | u64::from(low), there)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{WarpShuffleValue, clamp};
+
+    #[test]
+    fn the_clamp_keeps_a_shuffle_within_its_part() {
+        assert_eq!(clamp(32, 31), 0x001f);
+        assert_eq!(clamp(16, 31), 0x101f);
+        assert_eq!(clamp(1, 0), 0x1f00);
+    }
+
+    #[test]
+    fn values_are_shuffled_word_by_word() {
+        let swap_halves = |word: u32| (word.rotate_left(16), true);
+        assert_eq!(
+            0x1122_3344_5566_7788_u64.shuffle(swap_halves),
+            (0x3344_1122_7788_5566, true)
+        );
+        assert_eq!((-2_i32).shuffle(|word| (word + 1, false)), (-1, false));
+        assert_eq!(1.5_f32.shuffle(|word| (word | 1 << 31, true)), (-1.5, true));
+    }
+}

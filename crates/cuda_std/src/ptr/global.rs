@@ -4,6 +4,7 @@ use super::width::{load, store};
 use crate::ptx;
 
 /// A pointer to `T`s in global memory.
+#[repr(transparent)]
 pub struct GlobalPtr<T> {
     address: u64,
     pointee: PhantomData<*mut T>,

@@ -4,6 +4,7 @@ use super::width::{load, store};
 use crate::ptx;
 
 /// A pointer to `T`s in the block's shared memory: an address of 32 bits.
+#[repr(transparent)]
 pub struct SharedPtr<T> {
     address: u32,
     pointee: PhantomData<*mut T>,
