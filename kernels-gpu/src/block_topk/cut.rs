@@ -92,14 +92,15 @@ impl Share {
     /// The first digit up to which `missing` keys are counted, the last one where there are fewer.
     /// `counts` are those of some successive digits, and `self` is the share of the first of them.
     pub(super) fn advance(mut self, counts: &[u32], missing: u32) -> Self {
+        let mut up_to = self.before + self.within;
         for &count in &counts[1..] {
-            if self.before + self.within < missing {
-                self = Self {
-                    digit: self.digit + 1,
-                    before: self.before + self.within,
-                    within: count,
-                };
+            if up_to < missing {
+                self.digit += 1;
+                self.before = up_to;
+                self.within = count;
             }
+            // Past the digit that is looked for as well: so the sums do not wait for the comparisons.
+            up_to += count;
         }
         self
     }

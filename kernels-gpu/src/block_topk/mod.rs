@@ -10,13 +10,17 @@
 //! | | | *barrier* |
 //! | count | each thread | counts its undecided keys by their next 8 bits |
 //! | | | *barrier* |
-//! | narrow | each warp | finds the digit where the `topk`-th key is; the keys before it are chosen, those after it dropped. Back to *count* while too many are left |
+//! | narrow | each warp | finds the `topk`-th key's digit: smaller ones are chosen, larger ones dropped |
+//! | | | *back to count while too many are left* |
 //! | gather | each thread | collects its keys that are left |
 //! | | | *barrier* |
 //! | place | a thread for each key | counts the keys before it: that is its place in the list |
 //!
-//! Rows with no more than a warp's worth of blocks, or twice `topk`, go straight to *gather*. Keys are unique, and each
-//! count is a sum: no step depends on the order in which threads run, nor on how many there are.
+//! Short rows, of 32 blocks or twice `topk`, go straight to *gather*. Where ids are listed in ascending order,
+//! the chosen ones are gathered and placed once more.
+//!
+//! Keys are unique, and what threads add up is counts: the result depends neither on the order in which they
+//! run, nor on how many there are, nor on the rows beside.
 
 mod cut;
 mod forced;
