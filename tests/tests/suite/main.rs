@@ -1,6 +1,11 @@
 //! Every promise of the contract that a CPU can keep, one topic a file.
 
 mod any_step;
+mod attention;
 mod bits;
 mod golden;
+mod horizon;
+mod layout;
+mod memory;
+mod selection;
 mod steps;
