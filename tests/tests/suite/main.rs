@@ -7,5 +7,7 @@ mod golden;
 mod horizon;
 mod layout;
 mod memory;
+mod reader;
+mod refusals;
 mod selection;
 mod steps;
