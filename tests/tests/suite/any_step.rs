@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use crate::steps::{assert_right, cases, recipes, run, step};
 
 proptest! {
-    #![proptest_config(cases(64))]
+    #![proptest_config(cases(128))]
 
     /// Poisoned tails, shuffled and shared pages, garbage table entries, empty requests, forced blocks
     /// and ties are in every recipe.

@@ -12,7 +12,7 @@ use rayon::ThreadPoolBuilder;
 use crate::steps::{all_bits, bits, cases, recipes, run, run_attention, run_indexer, step};
 
 proptest! {
-    #![proptest_config(cases(48))]
+    #![proptest_config(cases(64))]
 
     #[test]
     fn a_row_does_not_depend_on_its_neighbours(recipe in recipes(), given in any::<bool>()) {

@@ -11,3 +11,4 @@ mod reader;
 mod refusals;
 mod selection;
 mod steps;
+mod verdict;

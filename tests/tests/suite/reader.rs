@@ -106,7 +106,7 @@ fn tensors_agree_about_their_shapes() {
     let cases = [
         ("q", json!([2, 3, 128]), "tensor index_q has shape [3, 1, 128], expected [2, 1, 128]"),
         ("index_q", json!([1, 3, 128]), "tensor index_q has shape [1, 3, 128], expected [3, 1, 128]"),
-        ("index_k_pages", json!([4, 1, 1, 64, 2, 128]), "index_k_pages: axis `block size` is 64, expected 128"),
+        ("index_k_pages", json!([3, 1, 1, 64, 2, 128]), "index_k_pages: axis `block size` is 64, expected 128"),
         ("index_page_table", json!([4, 2]), "index_page_table: axis `batch` is 4, expected 2"),
         ("kv_pages", json!([3, 1, 2, 128, 1, 128]), "kv_pages: axis `K and V` is 1, expected 2"),
         ("kv_page_table", json!([1, 8]), "kv_page_table: axis `batch` is 1, expected 2"),
@@ -244,7 +244,7 @@ const GIVEN: [&str; 8] = [
     "expected.lse",
 ];
 
-/// 3 rows, 2 heads, 3 pages in the main cache and 4 in the index cache, tables 4 entries wide.
+/// 3 rows, 2 heads, 3 pages in both caches, tables 4 entries wide.
 fn small() -> Recipe {
     Recipe { heads: 2, spare_pages: 0, ..step(&[(1, 130), (2, 0)]) }
 }

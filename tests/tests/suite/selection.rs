@@ -30,6 +30,14 @@ proptest! {
         assert_right(trace);
     }
 
+    /// Scores may be turned about, or all be the same.
+    #[test]
+    fn any_scale_is_applied(recipe in recipes(), scale in select(vec![-1.0, -0.0, 0.0, 1e-20, 8.0])) {
+        let mut trace = recipe.trace();
+        indexer(&mut trace).index_scale = scale;
+        assert_right(trace);
+    }
+
     #[test]
     fn ascending_ids_are_the_same_ids(mut recipe in recipes()) {
         recipe.selection.id_order = IdOrder::Score;
