@@ -3,6 +3,7 @@
 mod any_step;
 mod attention;
 mod bits;
+mod generator;
 mod golden;
 mod horizon;
 mod layout;

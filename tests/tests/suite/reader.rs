@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use msa::Backend;
 use msa::trace::{BlockIds, Trace, TraceError};
+use msa::{Backend, IdOrder};
 use msa_tests::check::check;
-use msa_tests::generate::{Recipe, hostile_ids, with_expected};
+use msa_tests::generate::{Recipe, Values, hostile_ids, with_expected};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use crate::steps::{cases, step};
 
 #[test]
 fn a_trace_is_read_as_it_was_written() {
-    for trace in [selected(), given(), with_given_and_selected(), nothing()] {
+    for trace in [selected(), given(), with_given_and_selected(), ascending(), nothing()] {
         // As text: poison is NaN, which equals nothing.
         let bytes = written(&trace);
         let again = Trace::from_bytes(&bytes).expect("a trace just written");
@@ -267,6 +267,12 @@ fn with_given_and_selected() -> Trace {
         trace.block_ids = BlockIds::Given(ids, Some(inputs));
     }
     trace
+}
+
+fn ascending() -> Trace {
+    let mut recipe = Recipe { values: Values::SmallIntegers, ..small() };
+    recipe.selection.id_order = IdOrder::Ascending;
+    recipe.trace()
 }
 
 fn nothing() -> Trace {
