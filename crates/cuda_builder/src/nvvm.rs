@@ -49,11 +49,8 @@ impl Nvvm {
         let create =
             self.function::<unsafe extern "C" fn(*mut Program) -> Status>(c"nvvmCreateProgram")?;
         // SAFETY: the out-pointer is valid; the guard destroys what it receives.
-        check(
-            "nvvmCreateProgram",
-            unsafe { create(&mut program.program) },
-            String::new,
-        )?;
+        let status = unsafe { create(&mut program.program) };
+        check("nvvmCreateProgram", status, String::new)?;
 
         let add = self.function::<unsafe extern "C" fn(
             Program,
@@ -167,18 +164,12 @@ impl ProgramGuard<'_> {
         let get_text: GetText = self.nvvm.function(get_text)?;
         let mut size = 0;
         // SAFETY: the program lives and the out-pointer is valid.
-        check(
-            &name,
-            unsafe { get_size(self.program, &mut size) },
-            String::new,
-        )?;
+        let status = unsafe { get_size(self.program, &mut size) };
+        check(&name, status, String::new)?;
         let mut text = vec![0u8; size];
         // SAFETY: the program lives and the buffer has the size that it asked for.
-        check(
-            &name,
-            unsafe { get_text(self.program, text.as_mut_ptr().cast()) },
-            String::new,
-        )?;
+        let status = unsafe { get_text(self.program, text.as_mut_ptr().cast()) };
+        check(&name, status, String::new)?;
         // The size counts the NUL at the end.
         text.truncate(
             text.iter()
