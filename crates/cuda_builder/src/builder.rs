@@ -110,27 +110,15 @@ impl CudaBuilder {
             toolchain.link(&archives)?
         };
         if module.kernels().is_empty() {
-            return Err(Error::NoKernels {
-                crate_name: package.name,
-            });
+            return Err(Error::NoKernels { crate_name: package.name });
         }
         let crate_name = &package.name;
         let backend = self.backend;
-        let ptx = Pipeline {
-            toolchain: &toolchain,
-            arch,
-            backend,
-            crate_name,
-        }
-        .run(module)?;
+        let ptx = Pipeline { toolchain: &toolchain, arch, backend, crate_name }.run(module)?;
         if let Some(path) = &self.copy_to {
             fs::write(path, &ptx).map_err(io("write", path))?;
         }
-        Ok(Output {
-            kernels: kernels(&ptx),
-            ptx,
-            versions: toolchain.versions().clone(),
-        })
+        Ok(Output { kernels: kernels(&ptx), ptx, versions: toolchain.versions().clone() })
     }
 }
 
@@ -138,10 +126,7 @@ fn kernels(ptx: &str) -> Vec<Kernel> {
     ptx::functions(ptx)
         .iter()
         .filter(|function| function.kernel)
-        .map(|function| Kernel {
-            name: function.name.clone(),
-            collectives: count(function),
-        })
+        .map(|function| Kernel { name: function.name.clone(), collectives: count(function) })
         .collect()
 }
 
@@ -157,9 +142,5 @@ fn lock(target_dir: &Path) -> Result<File, Error> {
 
 fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
     let path = path.to_owned();
-    move |source| Error::Io {
-        action,
-        path,
-        source,
-    }
+    move |source| Error::Io { action, path, source }
 }

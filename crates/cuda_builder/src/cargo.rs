@@ -58,36 +58,21 @@ impl Package {
     pub(crate) fn at(toolchain: &Toolchain, root: &Path) -> Result<Self, Error> {
         let io = |action, path: &Path| {
             let path = path.to_owned();
-            move |source| Error::Io {
-                action,
-                path,
-                source,
-            }
+            move |source| Error::Io { action, path, source }
         };
         let root = root.canonicalize().map_err(io("find", root))?;
         let manifest = root.join("Cargo.toml");
         let mut cargo = command(toolchain, &root);
         cargo
-            .args([
-                "metadata",
-                "--no-deps",
-                "--format-version=1",
-                "--manifest-path",
-            ])
+            .args(["metadata", "--no-deps", "--format-version=1", "--manifest-path"])
             .arg(&manifest);
         let printed = run(&mut cargo, &root, None)?;
         let metadata: Metadata = serde_json::from_str(&printed).map_err(|error| {
             let expected = "the metadata of a package";
-            Error::UnexpectedOutput {
-                tool: "cargo",
-                expected,
-                got: error.to_string(),
-            }
+            Error::UnexpectedOutput { tool: "cargo", expected, got: error.to_string() }
         })?;
-        let package = metadata
-            .packages
-            .into_iter()
-            .find(|package| package.manifest_path == manifest);
+        let package =
+            metadata.packages.into_iter().find(|package| package.manifest_path == manifest);
         let package = package.ok_or_else(|| Error::UnexpectedOutput {
             tool: "cargo",
             expected: "a package among the workspace's",
@@ -113,14 +98,7 @@ impl Package {
     ) -> Result<Vec<PathBuf>, Error> {
         let mut cargo = command(toolchain, &self.root);
         cargo
-            .args([
-                "rustc",
-                "--package",
-                &self.name,
-                "--lib",
-                "--crate-type=rlib",
-                "--release",
-            ])
+            .args(["rustc", "--package", &self.name, "--lib", "--crate-type=rlib", "--release"])
             .args([
                 "--target",
                 TARGET,
@@ -131,10 +109,7 @@ impl Package {
             .arg(target_dir)
             .arg("--")
             .arg(format!("-Ctarget-cpu={arch}"))
-            .env(
-                "CARGO_ENCODED_RUSTFLAGS",
-                self.flags(toolchain).join("\x1f"),
-            );
+            .env("CARGO_ENCODED_RUSTFLAGS", self.flags(toolchain).join("\x1f"));
         for (option, value) in PROFILE {
             cargo.env(format!("CARGO_PROFILE_RELEASE_{option}"), value);
         }
@@ -142,23 +117,16 @@ impl Package {
         let printed = run(&mut cargo, &self.root, Some(&self.name))?;
         let manifest = self.root.join("Cargo.toml");
         let mut archives = Vec::new();
-        for message in printed
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Message>(line).ok())
+        for message in printed.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok())
         {
             let is_ours = message.manifest_path == manifest;
-            let Some(target) = message
-                .target
-                .filter(|_| message.reason == "compiler-artifact")
+            let Some(target) = message.target.filter(|_| message.reason == "compiler-artifact")
             else {
                 continue;
             };
             let is_archive = |file: &PathBuf| {
-                file.extension()
-                    .is_some_and(|extension| extension == "rlib")
-                    && file
-                        .components()
-                        .any(|component| component.as_os_str() == TARGET)
+                file.extension().is_some_and(|extension| extension == "rlib")
+                    && file.components().any(|component| component.as_os_str() == TARGET)
             };
             archives.extend(
                 message
@@ -181,10 +149,7 @@ impl Package {
             .map(PathBuf::from)
             .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
         let hidden = [(self.workspace.as_path(), "."), (sources, "/rustc")];
-        for (path, name) in hidden
-            .into_iter()
-            .chain(home.as_deref().map(|home| (home, "/cargo")))
-        {
+        for (path, name) in hidden.into_iter().chain(home.as_deref().map(|home| (home, "/cargo"))) {
             flags.push(format!("--remap-path-prefix={}={name}", path.display()));
         }
         flags
@@ -210,32 +175,24 @@ fn command(toolchain: &Toolchain, folder: &Path) -> Command {
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
         let is_setting = text.starts_with("CARGO") || text.starts_with("RUST");
-        let is_wanted = matches!(
-            &*text,
-            "CARGO_HOME" | "CARGO_NET_OFFLINE" | "RUST_BACKTRACE"
-        ) || text.starts_with("CARGO_HTTP")
+        let is_wanted = matches!(&*text, "CARGO_HOME" | "CARGO_NET_OFFLINE" | "RUST_BACKTRACE")
+            || text.starts_with("CARGO_HTTP")
             || text.starts_with("CARGO_REGISTR");
         if is_setting && !is_wanted {
             cargo.env_remove(&name);
         }
     }
     // The unstable options are those of the compiler's own release, which is known to have them.
-    cargo
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env("RUSTC", &toolchain.rustc)
-        .current_dir(folder);
+    cargo.env("RUSTC_BOOTSTRAP", "1").env("RUSTC", &toolchain.rustc).current_dir(folder);
     cargo
 }
 
 fn run(cargo: &mut Command, folder: &Path, crate_name: Option<&str>) -> Result<String, Error> {
-    let output = cargo
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|source| Error::Io {
-            action: "run cargo in",
-            path: folder.to_owned(),
-            source,
-        })?;
+    let output = cargo.stdin(Stdio::null()).output().map_err(|source| Error::Io {
+        action: "run cargo in",
+        path: folder.to_owned(),
+        source,
+    })?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }

@@ -30,9 +30,7 @@ impl Function {
 
 impl Module {
     pub(crate) fn new(text: &str) -> Self {
-        Self {
-            lines: text.lines().map(str::to_owned).collect(),
-        }
+        Self { lines: text.lines().map(str::to_owned).collect() }
     }
 
     pub(crate) fn functions(&self) -> Vec<Function> {
@@ -40,28 +38,19 @@ impl Module {
         let mut open: Option<(usize, String)> = None;
         for (index, line) in self.lines.iter().enumerate() {
             if line.starts_with("define ") {
-                open = symbols(line)
-                    .next()
-                    .map(|symbol| (index, symbol.name.to_owned()));
+                open = symbols(line).next().map(|symbol| (index, symbol.name.to_owned()));
             } else if line == "}"
                 && let Some((start, name)) = open.take()
             {
                 let kernel = self.lines[start].contains(" ptx_kernel ");
-                functions.push(Function {
-                    name,
-                    kernel,
-                    lines: start..index + 1,
-                });
+                functions.push(Function { name, kernel, lines: start..index + 1 });
             }
         }
         functions
     }
 
     pub(crate) fn kernels(&self) -> Vec<Function> {
-        self.functions()
-            .into_iter()
-            .filter(|function| function.kernel)
-            .collect()
+        self.functions().into_iter().filter(|function| function.kernel).collect()
     }
 }
 
@@ -91,20 +80,14 @@ pub(crate) fn symbols(line: &str) -> impl Iterator<Item = Symbol<'_>> {
                 b'@' if bytes.get(at + 1) == Some(&b'"') => {
                     let span = at..string_end(line, at + 1);
                     at = span.end;
-                    return Some(Symbol {
-                        name: &line[span.start + 2..span.end - 1],
-                        span,
-                    });
+                    return Some(Symbol { name: &line[span.start + 2..span.end - 1], span });
                 }
                 b'@' => {
                     let name = &line[at + 1..];
                     let length = name.find(|c| !is_name(c)).unwrap_or(name.len());
                     let span = at..at + 1 + length;
                     at = span.end;
-                    return Some(Symbol {
-                        name: &line[span.start + 1..span.end],
-                        span,
-                    });
+                    return Some(Symbol { name: &line[span.start + 1..span.end], span });
                 }
                 _ => at += 1,
             }
@@ -173,10 +156,7 @@ impl AsmCall {
         let constraints = close + line[close..].find('"')?;
         let arguments = string_end(line, constraints);
         (line.as_bytes().get(arguments) == Some(&b'(')).then_some(())?;
-        Some(Self {
-            text: open + 1..close - 1,
-            attributes: paren_end(line, arguments)?,
-        })
+        Some(Self { text: open + 1..close - 1, attributes: paren_end(line, arguments)? })
     }
 }
 
@@ -194,15 +174,9 @@ mod tests {
         );
         let functions = module.functions();
         assert_eq!(functions.len(), 2);
-        assert_eq!(
-            (functions[0].name.as_str(), functions[0].kernel),
-            ("k", true)
-        );
+        assert_eq!((functions[0].name.as_str(), functions[0].kernel), ("k", true));
         assert_eq!(module.lines[functions[0].body()], ["  ret void"]);
-        assert_eq!(
-            (functions[1].name.as_str(), functions[1].kernel),
-            ("a b", false)
-        );
+        assert_eq!((functions[1].name.as_str(), functions[1].kernel), ("a b", false));
     }
 
     #[test]

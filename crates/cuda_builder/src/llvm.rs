@@ -17,8 +17,7 @@ impl Toolchain {
     pub(crate) fn link(&self, archives: &[PathBuf]) -> Result<Module, Error> {
         let mut link = Command::new(&self.llvm_link);
         // An archive has Rust's metadata in it too.
-        link.args(["--ignore-non-bitcode", "-S", "-o", "-"])
-            .args(archives);
+        link.args(["--ignore-non-bitcode", "-S", "-o", "-"]).args(archives);
         let whole = run("llvm-link", &mut link, "")?;
         let kernels = Module::new(&whole).kernels();
         let names: Vec<&str> = kernels.iter().map(|kernel| kernel.name.as_str()).collect();
@@ -41,10 +40,7 @@ impl Toolchain {
 
     pub(crate) fn optimise(&self, module: &Module, arch: Arch) -> Result<Module, Error> {
         let cpu = format!("-mcpu={arch}");
-        self.passes(
-            &module.to_string(),
-            &["-passes=default<O3>", UNROLL_THRESHOLD, &cpu],
-        )
+        self.passes(&module.to_string(), &["-passes=default<O3>", UNROLL_THRESHOLD, &cpu])
     }
 
     pub(crate) fn generate(&self, module: &Module, arch: Arch) -> Result<String, Error> {
@@ -63,15 +59,8 @@ impl Toolchain {
 /// Runs a tool on some text and returns what it makes of it.
 fn run(tool: &'static str, command: &mut Command, input: &str) -> Result<String, Error> {
     let program = Path::new(command.get_program()).to_owned();
-    let io = |source: io::Error| Error::Io {
-        action: "run",
-        path: program.clone(),
-        source,
-    };
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    let io = |source: io::Error| Error::Io { action: "run", path: program.clone(), source };
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(io)?;
     let stdin = child.stdin.take();
     let output = thread::scope(|scope| {
@@ -82,11 +71,7 @@ fn run(tool: &'static str, command: &mut Command, input: &str) -> Result<String,
     .map_err(io)?;
     let message = || String::from_utf8_lossy(&output.stderr).into_owned();
     if !output.status.success() {
-        return Err(Error::Tool {
-            tool,
-            crate_name: None,
-            message: message(),
-        });
+        return Err(Error::Tool { tool, crate_name: None, message: message() });
     }
     String::from_utf8(output.stdout).map_err(|error| Error::UnexpectedOutput {
         tool,

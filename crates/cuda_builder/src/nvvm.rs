@@ -34,18 +34,13 @@ impl Nvvm {
     pub(crate) fn load(path: &Path) -> Result<Self, Error> {
         // SAFETY: libNVVM's initialisers have no preconditions.
         let library = unsafe { Library::new(path) };
-        Ok(Self {
-            library: library.map_err(|error| failed("load", &error.to_string()))?,
-        })
+        Ok(Self { library: library.map_err(|error| failed("load", &error.to_string()))? })
     }
 
     pub(crate) fn compile(&self, module: &Module, arch: Arch) -> Result<String, Error> {
         self.accepts(arch)?;
         let text = self.as_nvvm_ir(module)?;
-        let mut program = ProgramGuard {
-            nvvm: self,
-            program: ptr::null_mut(),
-        };
+        let mut program = ProgramGuard { nvvm: self, program: ptr::null_mut() };
         let create =
             self.function::<unsafe extern "C" fn(*mut Program) -> Status>(c"nvvmCreateProgram")?;
         // SAFETY: the out-pointer is valid; the guard destroys what it receives.
@@ -59,14 +54,8 @@ impl Nvvm {
             *const c_char,
         ) -> Status>(c"nvvmAddModuleToProgram")?;
         // SAFETY: the program lives; the text is valid for its length and the name ends in a NUL.
-        let status = unsafe {
-            add(
-                program.program,
-                text.as_ptr().cast(),
-                text.len(),
-                c"kernels".as_ptr(),
-            )
-        };
+        let status =
+            unsafe { add(program.program, text.as_ptr().cast(), text.len(), c"kernels".as_ptr()) };
         check("nvvmAddModuleToProgram", status, || program.log())?;
 
         let compile = self
@@ -92,10 +81,7 @@ impl Nvvm {
         let status = unsafe { version(target.as_ptr(), &mut major) };
         match status {
             0 if major == LLVM => Ok(()),
-            _ => Err(Error::NvvmArch {
-                arch,
-                rustc: LLVM.unsigned_abs(),
-            }),
+            _ => Err(Error::NvvmArch { arch, rustc: LLVM.unsigned_abs() }),
         }
     }
 
@@ -121,14 +107,10 @@ impl Nvvm {
                 text.push('\n');
             }
         }
-        let taken = module
-            .lines
-            .iter()
-            .filter_map(|line| line.strip_prefix('!')?.split_once(" = "));
-        let free = taken
-            .filter_map(|(number, _)| number.parse::<u32>().ok())
-            .max()
-            .map_or(0, |n| n + 1);
+        let taken =
+            module.lines.iter().filter_map(|line| line.strip_prefix('!')?.split_once(" = "));
+        let free =
+            taken.filter_map(|(number, _)| number.parse::<u32>().ok()).max().map_or(0, |n| n + 1);
         text.push_str(&format!(
             "!nvvmir.version = !{{!{free}}}\n\
              !{free} = !{{i32 {major}, i32 {minor}, i32 {debug_major}, i32 {debug_minor}}}\n"
@@ -141,9 +123,7 @@ impl Nvvm {
         // SAFETY: every caller states the type that NVIDIA's header `nvvm.h` gives for that name, and
         // the library outlives each use, which happens under `&self`.
         let symbol = unsafe { self.library.get::<F>(name.to_bytes_with_nul()) };
-        symbol
-            .map(|symbol| *symbol)
-            .map_err(|error| failed("load", &error.to_string()))
+        symbol.map(|symbol| *symbol).map_err(|error| failed("load", &error.to_string()))
     }
 }
 
@@ -154,8 +134,7 @@ struct ProgramGuard<'a> {
 
 impl ProgramGuard<'_> {
     fn log(&self) -> String {
-        self.text(c"nvvmGetProgramLogSize", c"nvvmGetProgramLog")
-            .unwrap_or_default()
+        self.text(c"nvvmGetProgramLogSize", c"nvvmGetProgramLog").unwrap_or_default()
     }
 
     fn text(&self, get_size: &CStr, get_text: &CStr) -> Result<String, Error> {
@@ -171,11 +150,7 @@ impl ProgramGuard<'_> {
         let status = unsafe { get_text(self.program, text.as_mut_ptr().cast()) };
         check(&name, status, String::new)?;
         // The size counts the NUL at the end.
-        text.truncate(
-            text.iter()
-                .position(|byte| *byte == 0)
-                .unwrap_or(text.len()),
-        );
+        text.truncate(text.iter().position(|byte| *byte == 0).unwrap_or(text.len()));
         String::from_utf8(text).map_err(|error| failed(&name, &error.to_string()))
     }
 }
@@ -195,17 +170,9 @@ impl Drop for ProgramGuard<'_> {
 }
 
 fn check(action: &str, status: Status, log: impl FnOnce() -> String) -> Result<(), Error> {
-    if status == 0 {
-        Ok(())
-    } else {
-        Err(failed(action, &format!("error {status}\n{}", log())))
-    }
+    if status == 0 { Ok(()) } else { Err(failed(action, &format!("error {status}\n{}", log()))) }
 }
 
 fn failed(action: &str, message: &str) -> Error {
-    Error::Tool {
-        tool: "libNVVM",
-        crate_name: None,
-        message: format!("{action}: {message}"),
-    }
+    Error::Tool { tool: "libNVVM", crate_name: None, message: format!("{action}: {message}") }
 }

@@ -7,8 +7,12 @@
 use crate::{error::Error, ptx};
 use std::collections::BTreeMap;
 
-/// How [`crate::fixup`] writes the path of `core`'s panic functions.
-const PANICKING: &str = "core__panicking__";
+/// Whether a function is one of `core`'s that panic, as [`crate::fixup`] writes its path or as rustc
+/// does.
+pub(crate) fn is_panic(name: &str) -> bool {
+    ["core__panicking__", "_ZN4core9panicking"].iter().any(|prefix| name.starts_with(prefix))
+        || name.starts_with("_R") && name.contains("4core9panicking")
+}
 
 pub(crate) fn check(ptx: &str, crate_name: &str) -> Result<(), Error> {
     let functions = ptx::functions(ptx);
@@ -21,24 +25,13 @@ pub(crate) fn check(ptx: &str, crate_name: &str) -> Result<(), Error> {
         .collect();
     let crate_name = crate_name.to_owned();
     for kernel in functions.iter().filter(|function| function.kernel) {
-        let is_panic = |name: &str| name.starts_with(PANICKING);
         if let Some(chain) = chain(&kernel.name, &calls, is_panic) {
-            return Err(Error::Panics {
-                crate_name,
-                chain: chain.join(" -> "),
-            });
+            return Err(Error::Panics { crate_name, chain: chain.join(" -> ") });
         }
         let is_unresolved = |name: &str| !calls.contains_key(name) && !is_provided(name);
         if let Some(chain) = chain(&kernel.name, &calls, is_unresolved) {
-            let function = chain
-                .last()
-                .map(|name| (*name).to_owned())
-                .unwrap_or_default();
-            return Err(Error::Unresolved {
-                crate_name,
-                function,
-                chain: chain.join(" -> "),
-            });
+            let function = chain.last().map(|name| (*name).to_owned()).unwrap_or_default();
+            return Err(Error::Unresolved { crate_name, function, chain: chain.join(" -> ") });
         }
     }
     Ok(())
@@ -53,18 +46,13 @@ fn is_provided(name: &str) -> bool {
 /// register has no name.
 pub(crate) fn callee(statement: &ptx::Statement) -> Option<&str> {
     let is_call = matches!(statement.opcode(), "call" | "call.uni");
-    let operands = statement
-        .text
-        .strip_prefix(statement.opcode())
-        .filter(|_| is_call)?
-        .trim_start();
+    let operands =
+        statement.text.strip_prefix(statement.opcode()).filter(|_| is_call)?.trim_start();
     let name = match operands.strip_prefix('(') {
         Some(rest) => rest.split_once(')')?.1.trim_start_matches([',', ' ', '\t']),
         None => operands,
     };
-    let end = name
-        .find(|c: char| c == ',' || c.is_whitespace())
-        .unwrap_or(name.len());
+    let end = name.find(|c: char| c == ',' || c.is_whitespace()).unwrap_or(name.len());
     Some(&name[..end]).filter(|name| !name.is_empty() && !name.starts_with('%'))
 }
 
@@ -105,18 +93,13 @@ mod tests {
     fn panics_are_refused_with_their_callers() {
         let error = check(PTX, "kernels").expect_err("it panics").to_string();
         assert!(error.contains("crate `kernels`"), "{error}");
-        assert!(
-            error.contains("k -> dep__inner -> core__panicking__panic_fmt"),
-            "{error}"
-        );
+        assert!(error.contains("k -> dep__inner -> core__panicking__panic_fmt"), "{error}");
     }
 
     #[test]
     fn unresolved_calls_are_refused() {
         let ptx = PTX.replace("core__panicking__panic_fmt", "memcmp");
-        let error = check(&ptx, "kernels")
-            .expect_err("nothing defines it")
-            .to_string();
+        let error = check(&ptx, "kernels").expect_err("nothing defines it").to_string();
         assert!(
             error.contains("calls `memcmp`, which nothing defines: k -> dep__inner"),
             "{error}"
@@ -125,10 +108,7 @@ mod tests {
 
     #[test]
     fn provided_calls_pass() {
-        check(
-            &PTX.replace("core__panicking__panic_fmt", "vprintf"),
-            "kernels",
-        )
-        .expect("a driver's");
+        check(&PTX.replace("core__panicking__panic_fmt", "vprintf"), "kernels")
+            .expect("a driver's");
     }
 }

@@ -61,9 +61,7 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/fragile");
         let package = Package::at(&toolchain, &root).expect("the fixture is a package");
         let target = package.target.join("cuda-builder");
-        let archives = package
-            .compile(&toolchain, ARCH, &target)
-            .expect("the fixture compiles");
+        let archives = package.compile(&toolchain, ARCH, &target).expect("the fixture compiles");
         let module = toolchain.link(&archives).expect("the fixture links");
         (toolchain, module)
     }
@@ -90,9 +88,7 @@ mod tests {
 
         let mut unsafe_module = module;
         fixup::apply_all_but_convergent(&mut unsafe_module).expect("it has nothing odd");
-        let optimised = toolchain
-            .optimise(&unsafe_module, ARCH)
-            .expect("it optimises");
+        let optimised = toolchain.optimise(&unsafe_module, ARCH).expect("it optimises");
         let ptx = toolchain.generate(&optimised, ARCH).expect("it generates");
         assert_eq!(
             collectives(&ptx),
@@ -101,13 +97,7 @@ mod tests {
         );
 
         // And the builder would not have let it pass.
-        let error = pipeline
-            .compile(unsafe_module)
-            .expect_err("the check finds it")
-            .to_string();
-        assert!(
-            error.contains("function `barrier`: the collective `bar.sync 2;`"),
-            "{error}"
-        );
+        let error = pipeline.compile(unsafe_module).expect_err("the check finds it").to_string();
+        assert!(error.contains("function `barrier`: the collective `bar.sync 2;`"), "{error}");
     }
 }

@@ -8,6 +8,8 @@ pub(crate) struct Function {
     pub(crate) name: String,
     /// Whether the host can launch it.
     pub(crate) kernel: bool,
+    /// Where it is named, counted from 1.
+    pub(crate) line: usize,
     pub(crate) statements: Vec<Statement>,
 }
 
@@ -26,19 +28,11 @@ impl Statement {
     fn new(line: usize, text: &str) -> Self {
         let text = text.trim();
         let (guarded, text) = match text.strip_prefix('@') {
-            Some(rest) => (
-                true,
-                rest.split_once(char::is_whitespace)
-                    .map_or("", |(_, text)| text),
-            ),
+            Some(rest) => (true, rest.split_once(char::is_whitespace).map_or("", |(_, text)| text)),
             None => (false, text),
         };
         let words: Vec<&str> = text.split_whitespace().collect();
-        Self {
-            line,
-            text: words.join(" "),
-            guarded,
-        }
+        Self { line, text: words.join(" "), guarded }
     }
 
     /// The instruction with its modifiers, `ld.global.b32`; of anything else, its first word.
@@ -55,33 +49,31 @@ impl Statement {
 /// The functions that a PTX defines.
 pub(crate) fn functions(ptx: &str) -> Vec<Function> {
     let mut functions = Vec::new();
-    let mut header = String::new();
+    let (mut header, mut header_line) = (String::new(), 0);
     let mut open: Option<(Function, Reader)> = None;
     for (index, line) in ptx.lines().enumerate() {
         let (code, comment) = match line.find("//") {
             Some(start) => line.split_at(start),
             None => (line, ""),
         };
+        let code = if open.is_some() { code } else { code.trim() };
         if let Some((function, reader)) = &mut open {
             reader.line(index + 1, code, comment, &mut function.statements);
             if reader.scopes == 0 {
                 functions.extend(open.take().map(|(function, _)| function));
             }
-        } else if code.trim() == "{" {
+        } else if code == "{" {
             let (kernel, name) = declared(&header);
-            open = Some((
-                Function {
-                    name,
-                    kernel,
-                    statements: Vec::new(),
-                },
-                Reader::new(),
-            ));
+            let function = Function { name, kernel, line: header_line, statements: Vec::new() };
+            open = Some((function, Reader::new()));
             header.clear();
-        } else if code.trim().ends_with(';') {
+        } else if code.ends_with(';') {
             header.clear();
         } else {
-            header.push_str(code.trim());
+            if header.trim().is_empty() || code.contains(".entry") || code.contains(".func") {
+                header_line = index + 1;
+            }
+            header.push_str(code);
             header.push(' ');
         }
     }
@@ -101,12 +93,7 @@ struct Reader {
 
 impl Reader {
     fn new() -> Self {
-        Self {
-            statement: String::new(),
-            began: 0,
-            vectors: 0,
-            scopes: 1,
-        }
+        Self { statement: String::new(), began: 0, vectors: 0, scopes: 1 }
     }
 
     fn line(&mut self, number: usize, code: &str, comment: &str, out: &mut Vec<Statement>) {
@@ -120,11 +107,8 @@ impl Reader {
             match c {
                 ';' => self.finish(out),
                 '{' | '}' if fresh => {
-                    self.scopes = if c == '{' {
-                        self.scopes + 1
-                    } else {
-                        self.scopes.saturating_sub(1)
-                    };
+                    self.scopes =
+                        if c == '{' { self.scopes + 1 } else { self.scopes.saturating_sub(1) };
                     out.push(Statement::new(number, &c.to_string()));
                 }
                 '}' if self.vectors == 0 => {
@@ -156,9 +140,7 @@ impl Reader {
     fn is_label(&self) -> bool {
         let text = self.statement.trim();
         !text.is_empty()
-            && text
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '$'))
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '$'))
     }
 
     fn finish(&mut self, out: &mut Vec<Statement>) {
@@ -179,14 +161,9 @@ fn declared(header: &str) -> (bool, String) {
         rest = rest.trim_start();
         if rest.starts_with('(') {
             // The result of a `.func` stands before its name.
-            rest = rest
-                .split_once(')')
-                .map_or("", |(_, rest)| rest)
-                .trim_start();
+            rest = rest.split_once(')').map_or("", |(_, rest)| rest).trim_start();
         }
-        let end = rest
-            .find(|c: char| c.is_whitespace() || c == '(')
-            .unwrap_or(rest.len());
+        let end = rest.find(|c: char| c.is_whitespace() || c == '(').unwrap_or(rest.len());
         return (kernel, rest[..end].to_owned());
     }
     (false, String::new())
@@ -215,10 +192,7 @@ impl Flow {
         starts.dedup();
         starts.retain(|start| *start < statements.len().max(1));
 
-        let mut flow = Self {
-            successors: vec![Vec::new(); starts.len()],
-            starts,
-        };
+        let mut flow = Self { successors: vec![Vec::new(); starts.len()], starts };
         let labels: BTreeMap<&str, usize> = statements
             .iter()
             .enumerate()
@@ -226,11 +200,7 @@ impl Flow {
             .collect();
         let tables = jump_tables(statements);
         for block in 0..flow.starts.len() {
-            let end = flow
-                .starts
-                .get(block + 1)
-                .copied()
-                .unwrap_or(statements.len());
+            let end = flow.starts.get(block + 1).copied().unwrap_or(statements.len());
             let last = end.checked_sub(1).and_then(|index| statements.get(index));
             let leaving = last.and_then(|last| Some((last, leaves(last)?)));
             let falls_through = leaving.is_none_or(|(last, _)| last.guarded);
@@ -250,9 +220,7 @@ impl Flow {
 
     /// The basic block of a statement.
     pub(crate) fn block(&self, statement: usize) -> usize {
-        self.starts
-            .partition_point(|start| *start <= statement)
-            .saturating_sub(1)
+        self.starts.partition_point(|start| *start <= statement).saturating_sub(1)
     }
 
     /// For each block, which blocks can come after it in one pass through the code: along every way
@@ -315,15 +283,13 @@ enum Leave<'a> {
 }
 
 fn leaves(statement: &Statement) -> Option<Leave<'_>> {
-    let operand = statement
-        .text
-        .split_once(char::is_whitespace)
-        .map_or("", |(_, rest)| rest.trim());
+    let operand =
+        statement.text.split_once(char::is_whitespace).map_or("", |(_, rest)| rest.trim());
     match statement.opcode() {
         "bra" | "bra.uni" => Some(Leave::To(operand)),
-        "brx.idx" | "brx.idx.uni" => Some(Leave::Table(
-            operand.rsplit(',').next().unwrap_or_default().trim(),
-        )),
+        "brx.idx" | "brx.idx.uni" => {
+            Some(Leave::Table(operand.rsplit(',').next().unwrap_or_default().trim()))
+        }
         "ret" | "ret.uni" | "exit" | "trap" => Some(Leave::Return),
         _ => None,
     }
@@ -331,17 +297,11 @@ fn leaves(statement: &Statement) -> Option<Leave<'_>> {
 
 /// The labels of each `.branchtargets` table, which follows its own label.
 fn jump_tables(statements: &[Statement]) -> BTreeMap<&str, Vec<&str>> {
-    let code: Vec<_> = statements
-        .iter()
-        .filter(|s| !s.text.starts_with("//"))
-        .collect();
+    let code: Vec<_> = statements.iter().filter(|s| !s.text.starts_with("//")).collect();
     code.windows(2)
         .filter_map(|pair| {
             let targets = pair[1].text.strip_prefix(".branchtargets")?;
-            Some((
-                pair[0].label()?,
-                targets.split(',').map(str::trim).collect(),
-            ))
+            Some((pair[0].label()?, targets.split(',').map(str::trim).collect()))
         })
         .collect()
 }
@@ -357,13 +317,10 @@ mod tests {
         let functions = functions(SWITCH);
         assert_eq!(functions.len(), 2);
         let texts = |f: &Function| -> Vec<_> {
-            f.statements
-                .iter()
-                .map(|s| (s.line, s.text.clone(), s.guarded))
-                .collect()
+            f.statements.iter().map(|s| (s.line, s.text.clone(), s.guarded)).collect()
         };
         assert!(!functions[0].kernel && functions[0].name == "helper");
-        assert!(functions[1].kernel && functions[1].name == "k");
+        assert!(functions[1].kernel && functions[1].name == "k" && functions[1].line == 14);
         let statements = texts(&functions[1]);
         for expected in [
             (21, "bra $L__BB0_7", true),
@@ -375,10 +332,7 @@ mod tests {
             (34, "ld.global.v2.b32 {%r1, %r2}, [%rd1]", false),
         ] {
             let expected = (expected.0, expected.1.to_owned(), expected.2);
-            assert!(
-                statements.contains(&expected),
-                "no {expected:?} in {statements:#?}"
-            );
+            assert!(statements.contains(&expected), "no {expected:?} in {statements:#?}");
         }
     }
 
@@ -393,18 +347,10 @@ mod tests {
         };
         let reach = flow.forward_reach();
         // From the entry through the jump table to both arms, from neither arm to the other.
-        for (from, to, expected) in [
-            (18, 28, true),
-            (18, 32, true),
-            (28, 32, false),
-            (32, 28, false),
-            (28, 38, true),
-        ] {
-            assert_eq!(
-                reach[block(from)][block(to)],
-                expected,
-                "from line {from} to {to}"
-            );
+        for (from, to, expected) in
+            [(18, 28, true), (18, 32, true), (28, 32, false), (32, 28, false), (28, 38, true)]
+        {
+            assert_eq!(reach[block(from)][block(to)], expected, "from line {from} to {to}");
         }
     }
 

@@ -8,9 +8,7 @@ use std::{
 };
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
 fn builder(name: &str, arch: Arch) -> CudaBuilder {
@@ -26,12 +24,8 @@ fn build(builder: CudaBuilder) -> Output {
 
 /// The text of a kernel, from its name to the next function.
 fn kernel<'a>(ptx: &'a str, name: &str) -> &'a str {
-    let start = ptx
-        .find(&format!(".entry {name}("))
-        .expect("the kernel is there");
-    let end = ptx[start + 1..]
-        .find("\n}")
-        .map_or(ptx.len(), |end| start + 1 + end);
+    let start = ptx.find(&format!(".entry {name}(")).expect("the kernel is there");
+    let end = ptx[start + 1..].find("\n}").map_or(ptx.len(), |end| start + 1 + end);
     &ptx[start..end]
 }
 
@@ -52,30 +46,20 @@ fn struct_parameters_are_read_in_place() {
     let ptx = build(builder("good", Arch::Sm100a)).ptx;
     let by_value = kernel(&ptx, "by_value");
     assert!(!by_value.contains("local"), "{by_value}");
-    assert!(
-        by_value.contains("ld.param") && by_value.contains("ld.global"),
-        "{by_value}"
-    );
+    assert!(by_value.contains("ld.param") && by_value.contains("ld.global"), "{by_value}");
 }
 
 #[test]
 fn dependencies_are_linked() {
     let ptx = build(builder("good", Arch::Sm80)).ptx;
     assert!(kernel(&ptx, "calls").contains("fixture_dep__mix"), "{ptx}");
-    assert!(
-        ptx.contains(".func  (.param .b32 func_retval0) fixture_dep__mix("),
-        "{ptx}"
-    );
+    assert!(ptx.contains(".func  (.param .b32 func_retval0) fixture_dep__mix("), "{ptx}");
 }
 
 #[test]
 fn collectives_of_unrolled_loops_are_counted_out() {
     let output = build(builder("good", Arch::Sm100a));
-    let reduces = output
-        .kernels
-        .iter()
-        .find(|kernel| kernel.name == "reduces")
-        .expect("is there");
+    let reduces = output.kernels.iter().find(|kernel| kernel.name == "reduces").expect("is there");
     assert_eq!(reduces.collectives.get("shfl.sync"), Some(&7));
 }
 
@@ -91,22 +75,15 @@ fn kernels_know_their_architecture() {
 
 #[test]
 fn panics_are_refused() {
-    let error = builder("panics", Arch::Sm100a)
-        .build()
-        .expect_err("it checks bounds");
+    let error = builder("panics", Arch::Sm100a).build().expect_err("it checks bounds");
     let text = error.to_string();
     assert!(matches!(error, Error::Panics { .. }), "{text}");
-    assert!(
-        text.contains("fixture-panics") && text.contains("out_of_bounds -> "),
-        "{text}"
-    );
+    assert!(text.contains("fixture-panics") && text.contains("out_of_bounds -> "), "{text}");
 }
 
 #[test]
 fn no_arch_is_refused() {
-    let error = CudaBuilder::new(fixture("good"))
-        .build()
-        .expect_err("no arch");
+    let error = CudaBuilder::new(fixture("good")).build().expect_err("no arch");
     assert!(matches!(error, Error::NoArch), "{error}");
 }
 
@@ -123,10 +100,7 @@ fn libnvvm_takes_the_ir() {
 
 #[test]
 fn libnvvm_of_another_llvm_is_refused() {
-    let error = builder("good", Arch::Sm80)
-        .backend(Backend::LibNvvm)
-        .build()
-        .expect_err("sm_80");
+    let error = builder("good", Arch::Sm80).backend(Backend::LibNvvm).build().expect_err("sm_80");
     assert!(matches!(error, Error::NvvmArch { .. }), "{error}");
 }
 
@@ -137,17 +111,9 @@ fn assemble(ptx: &str, arch: Arch) {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("nvvm_{arch}.ptx"));
     fs::write(&path, ptx).expect("the target folder can be written");
     let arch = format!("-arch={arch}");
-    let output = Command::new(ptxas)
-        .arg(arch)
-        .arg(&path)
-        .args(["-o", "/dev/null"])
-        .output();
+    let output = Command::new(ptxas).arg(arch).arg(&path).args(["-o", "/dev/null"]).output();
     let output = output.expect("ptxas runs");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Two checkouts, of other names and depths, give the same bytes.

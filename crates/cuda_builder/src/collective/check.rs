@@ -45,10 +45,7 @@ pub(crate) fn check(ptx: &str, sites: &[Site]) -> Result<(), Error> {
 /// The PTX without the sites' numbers.
 pub(crate) fn strip(ptx: &str) -> String {
     let mut stripped = String::with_capacity(ptx.len());
-    for line in ptx
-        .lines()
-        .filter(|line| !line.trim_start().starts_with(TAG))
-    {
+    for line in ptx.lines().filter(|line| !line.trim_start().starts_with(TAG)) {
         stripped.push_str(line);
         stripped.push('\n');
     }
@@ -56,10 +53,7 @@ pub(crate) fn strip(ptx: &str) -> String {
 }
 
 fn pairs(items: &[usize]) -> impl Iterator<Item = (usize, usize)> {
-    items
-        .iter()
-        .enumerate()
-        .flat_map(|(at, a)| items[at + 1..].iter().map(|b| (*a, *b)))
+    items.iter().enumerate().flat_map(|(at, a)| items[at + 1..].iter().map(|b| (*a, *b)))
 }
 
 #[cfg(test)]
@@ -67,11 +61,7 @@ mod tests {
     use super::*;
 
     fn site(number: usize) -> Site {
-        Site {
-            number,
-            function: "k".into(),
-            text: "bar.sync 0;".into(),
-        }
+        Site { number, function: "k".into(), text: "bar.sync 0;".into() }
     }
 
     fn kernel(body: &str) -> String {
@@ -91,20 +81,13 @@ mod tests {
 
     #[test]
     fn missing_is_refused() {
-        let error = check(&kernel("\tret;"), &[site(0)])
-            .expect_err("not there")
-            .to_string();
-        assert!(
-            error.contains("`k`") && error.contains("is not in the PTX"),
-            "{error}"
-        );
+        let error = check(&kernel("\tret;"), &[site(0)]).expect_err("not there").to_string();
+        assert!(error.contains("`k`") && error.contains("is not in the PTX"), "{error}");
     }
 
     #[test]
     fn unrolled_is_allowed() {
-        let ptx = kernel(&format!(
-            "{BAR}\t@%p1 bra $L_end;\n{BAR}{BAR}$L_end:\n\tret;"
-        ));
+        let ptx = kernel(&format!("{BAR}\t@%p1 bra $L_end;\n{BAR}{BAR}$L_end:\n\tret;"));
         check(&ptx, &[site(0)]).expect("one after the other");
     }
 
@@ -113,12 +96,7 @@ mod tests {
         let ptx = kernel(&format!(
             "\t@%p1 bra $L_b;\n{BAR}\tbra.uni $L_end;\n$L_b:\n{BAR}$L_end:\n\tret;"
         ));
-        let error = check(&ptx, &[site(0)])
-            .expect_err("in two arms")
-            .to_string();
-        assert!(
-            error.contains("is in the PTX 2 times, in arms of a branch"),
-            "{error}"
-        );
+        let error = check(&ptx, &[site(0)]).expect_err("in two arms").to_string();
+        assert!(error.contains("is in the PTX 2 times, in arms of a branch"), "{error}");
     }
 }

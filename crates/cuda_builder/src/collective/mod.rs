@@ -46,10 +46,7 @@ fn instruction(statement: &str) -> Option<&str> {
 /// The collective that an instruction is, by the name to count it under: `shfl.sync` of
 /// `shfl.sync.bfly.b32`.
 pub(crate) fn name(opcode: &str) -> Option<&str> {
-    let mut ends = opcode
-        .match_indices('.')
-        .map(|(index, _)| index)
-        .chain([opcode.len()]);
+    let mut ends = opcode.match_indices('.').map(|(index, _)| index).chain([opcode.len()]);
     let (root, second) = (ends.next()?, ends.next());
     let two = &opcode[..second.unwrap_or(root)];
     match &opcode[..root] {
@@ -94,9 +91,7 @@ mod tests {
     fn collectives_are_found_in_assembly() {
         assert!(is_collective("bar.sync 0;"));
         assert!(is_collective("{ .reg .pred p;\\0A\\09@p bar.sync 0; }"));
-        assert!(is_collective(
-            "mov.u32 a, b;\\0Ashfl.sync.idx.b32 a, b, 0, 31, -1;"
-        ));
+        assert!(is_collective("mov.u32 a, b;\\0Ashfl.sync.idx.b32 a, b, 0, 31, -1;"));
         assert!(!is_collective("ld.global.nc.b32 $0, [$1]; // bar.sync"));
     }
 }

@@ -43,11 +43,7 @@ pub(crate) fn tag(module: &mut Module) -> Vec<Site> {
             if is_collective(text) {
                 let number = sites.len();
                 let (function, text) = (function.name.clone(), readable(text));
-                sites.push(Site {
-                    number,
-                    function,
-                    text,
-                });
+                sites.push(Site { number, function, text });
                 line.insert_str(call.text.end, &format!("\\0A\\09{TAG}{number}"));
             }
         }
@@ -102,10 +98,7 @@ mod tests {
     fn collectives_are_numbered() {
         let mut module = Module::new(IR);
         let sites = tag(&mut module);
-        let found: Vec<_> = sites
-            .iter()
-            .map(|site| (site.number, site.text.as_str()))
-            .collect();
+        let found: Vec<_> = sites.iter().map(|site| (site.number, site.text.as_str())).collect();
         assert_eq!(found, [(0, "bar.sync 0;"), (1, "bar.sync 1;")]);
         assert!(
             module.lines[1].contains("\"bar.sync 0;\\0A\\09// cuda_builder.site 0\""),

@@ -31,14 +31,8 @@ mod tests {
              \x20 call void @f()",
         );
         apply(&mut module);
-        assert!(
-            module.lines[0].ends_with("(i32 %4) convergent, !srcloc !3"),
-            "{module}"
-        );
-        assert!(
-            module.lines[1].ends_with("\"\"() convergent #8"),
-            "{module}"
-        );
+        assert!(module.lines[0].ends_with("(i32 %4) convergent, !srcloc !3"), "{module}");
+        assert!(module.lines[1].ends_with("\"\"() convergent #8"), "{module}");
         assert_eq!(module.lines[2], "  call void @f()");
     }
 }

@@ -24,11 +24,8 @@ pub(super) fn apply(module: &mut Module) -> Result<(), Error> {
         let mut signature = define[..open].to_owned();
         let mut copied = open;
         for parameter in aggregate.captures_iter(&define[open..close]) {
-            let number = |group| {
-                parameter
-                    .get(group)
-                    .and_then(|text| text.as_str().parse::<u64>().ok())
-            };
+            let number =
+                |group| parameter.get(group).and_then(|text| text.as_str().parse::<u64>().ok());
             let (Some(whole), Some(bits)) = (parameter.get(0), number(3).or(number(4))) else {
                 continue;
             };
@@ -80,9 +77,7 @@ fn declare_memcpy(module: &mut Module) {
     let is_declaration =
         |line: &String| line.starts_with("declare ") && line.contains("@llvm.memcpy.p0.p0.i64(");
     if !module.lines.iter().any(is_declaration) {
-        module
-            .lines
-            .push("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)".to_owned());
+        module.lines.push("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)".to_owned());
     }
 }
 
@@ -106,14 +101,8 @@ mod tests {
              \"nvvm.grid_constant\" %2) #0 {"
         );
         assert!(module.lines[2].contains("memcpy"), "{module}");
-        assert!(
-            module.lines[2].contains("ptr align 8 %4, ptr align 8 %0, i64 56"),
-            "{module}"
-        );
-        assert!(
-            module.lines[3].contains("ptr align 8 %5, ptr align 8 %2, i64 8"),
-            "{module}"
-        );
+        assert!(module.lines[2].contains("ptr align 8 %4, ptr align 8 %0, i64 56"), "{module}");
+        assert!(module.lines[3].contains("ptr align 8 %5, ptr align 8 %2, i64 8"), "{module}");
     }
 
     #[test]
@@ -123,9 +112,6 @@ mod tests {
              \x20 %2 = extractvalue [2 x i64] %0, 0\n}",
         );
         let error = apply(&mut module).expect_err("not a store").to_string();
-        assert!(
-            error.contains("`k`") && error.contains("extractvalue"),
-            "{error}"
-        );
+        assert!(error.contains("`k`") && error.contains("extractvalue"), "{error}");
     }
 }

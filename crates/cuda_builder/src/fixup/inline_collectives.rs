@@ -29,14 +29,10 @@ pub(super) fn apply(module: &mut Module) {
         }
     }
 
-    for function in functions
-        .iter()
-        .filter(|f| !f.kernel && reached.contains(f.name.as_str()))
-    {
+    for function in functions.iter().filter(|f| !f.kernel && reached.contains(f.name.as_str())) {
         let define = &mut module.lines[function.lines.start];
-        let is_never = define
-            .split_whitespace()
-            .any(|word| word == "noinline" || never.contains(word));
+        let is_never =
+            define.split_whitespace().any(|word| word == "noinline" || never.contains(word));
         if !is_never && let Some(brace) = define.rfind('{') {
             define.insert_str(brace, "alwaysinline ");
         }
@@ -53,14 +49,8 @@ fn has_collective(module: &Module, function: &Function) -> bool {
 fn callers<'a>(module: &Module, functions: &'a [Function]) -> BTreeMap<String, Vec<&'a str>> {
     let mut callers: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for function in functions {
-        for symbol in module.lines[function.body()]
-            .iter()
-            .flat_map(|line| symbols(line))
-        {
-            callers
-                .entry(symbol.name.to_owned())
-                .or_default()
-                .push(&function.name);
+        for symbol in module.lines[function.body()].iter().flat_map(|line| symbols(line)) {
+            callers.entry(symbol.name.to_owned()).or_default().push(&function.name);
         }
     }
     callers

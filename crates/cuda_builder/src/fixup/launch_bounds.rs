@@ -24,10 +24,7 @@ pub(super) fn apply(module: &mut Module) -> Result<(), Error> {
             .lines
             .start;
         if !marked.insert(kernel.to_owned()) {
-            return Err(bad(
-                &marker,
-                format!("kernel `{kernel}` has another marker"),
-            ));
+            return Err(bad(&marker, format!("kernel `{kernel}` has another marker")));
         }
         let line = &mut module.lines[define];
         let brace = line.rfind('{').unwrap_or(line.len());
@@ -38,10 +35,7 @@ pub(super) fn apply(module: &mut Module) -> Result<(), Error> {
 }
 
 fn bad(marker: &str, reason: String) -> Error {
-    Error::LaunchBounds {
-        marker: marker.to_owned(),
-        reason,
-    }
+    Error::LaunchBounds { marker: marker.to_owned(), reason }
 }
 
 /// The names of the markers that the module defines.
@@ -87,9 +81,7 @@ fn parse(marker: &str) -> Result<(&str, String), Error> {
 fn remove_markers(module: &mut Module) {
     module.lines.retain(|line| {
         !line.starts_with('@')
-            || symbols(line)
-                .next()
-                .is_none_or(|symbol| !symbol.name.starts_with(PREFIX))
+            || symbols(line).next().is_none_or(|symbol| !symbol.name.starts_with(PREFIX))
     });
     for line in &mut module.lines {
         if !line.starts_with("@llvm.used = ") && !line.starts_with("@llvm.compiler.used = ") {
@@ -149,31 +141,14 @@ mod tests {
     #[test]
     fn bad_markers_are_refused() {
         for (marker, reason) in [
-            (
-                "cuda_builder.launch_bounds.j.max_threads=1",
-                "no kernel `j`",
-            ),
-            (
-                "cuda_builder.launch_bounds.k.threads=1",
-                "unknown key `threads`",
-            ),
-            (
-                "cuda_builder.launch_bounds.k.max_threads=0",
-                "`0` is not a value of `max_threads`",
-            ),
-            (
-                "cuda_builder.launch_bounds.k.min_blocks=1x2",
-                "`1x2` is not a value",
-            ),
-            (
-                "cuda_builder.launch_bounds.k.max_threads",
-                "expected key=value",
-            ),
+            ("cuda_builder.launch_bounds.j.max_threads=1", "no kernel `j`"),
+            ("cuda_builder.launch_bounds.k.threads=1", "unknown key `threads`"),
+            ("cuda_builder.launch_bounds.k.max_threads=0", "`0` is not a value of `max_threads`"),
+            ("cuda_builder.launch_bounds.k.min_blocks=1x2", "`1x2` is not a value"),
+            ("cuda_builder.launch_bounds.k.max_threads", "expected key=value"),
             ("cuda_builder.launch_bounds.k", "expected KERNEL.key=value"),
         ] {
-            let error = apply(&mut with_marker(marker))
-                .expect_err(marker)
-                .to_string();
+            let error = apply(&mut with_marker(marker)).expect_err(marker).to_string();
             assert!(error.contains(reason) && error.contains(marker), "{error}");
         }
     }

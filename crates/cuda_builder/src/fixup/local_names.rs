@@ -87,10 +87,7 @@ mod tests {
         apply(&mut module);
         let text = module.to_string();
         assert!(text.contains("call i32 @dep__mix(ptr @data__2)"), "{text}");
-        assert!(
-            text.contains("@data = private") && text.contains("@k()"),
-            "{text}"
-        );
+        assert!(text.contains("@data = private") && text.contains("@k()"), "{text}");
         assert!(text.contains("@llvm.trap()"), "{text}");
     }
 }

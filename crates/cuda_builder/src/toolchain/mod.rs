@@ -83,9 +83,7 @@ impl Toolchain {
             },
             Err(reason) => reason,
         };
-        Err(missing(format!(
-            "CUDA_BUILDER_SYSROOT is not set; Debian: {debian}; rustup: {rustup}"
-        )))
+        Err(missing(format!("CUDA_BUILDER_SYSROOT is not set; Debian: {debian}; rustup: {rustup}")))
     }
 
     /// The toolchain of this sysroot, or what it lacks.
@@ -143,11 +141,7 @@ impl Toolchain {
 }
 
 fn missing(reason: String) -> MissingTool {
-    MissingTool {
-        tool: "a Rust compiler for GPUs",
-        reason,
-        remedy: REMEDY,
-    }
+    MissingTool { tool: "a Rust compiler for GPUs", reason, remedy: REMEDY }
 }
 
 fn llvm_version(opt: &Path) -> Result<String, String> {
@@ -155,8 +149,7 @@ fn llvm_version(opt: &Path) -> Result<String, String> {
     printed
         .lines()
         .find_map(|line| {
-            line.split_once("LLVM version ")
-                .map(|(_, version)| version.trim().to_owned())
+            line.split_once("LLVM version ").map(|(_, version)| version.trim().to_owned())
         })
         .ok_or_else(|| format!("{} --version names no version of LLVM", opt.display()))
 }

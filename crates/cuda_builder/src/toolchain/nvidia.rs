@@ -13,9 +13,7 @@ pub fn ptxas() -> Result<PathBuf, MissingTool> {
     let name = format!("ptxas{}", env::consts::EXE_SUFFIX);
     let on_path = || {
         let path = env::var_os("PATH")?;
-        env::split_paths(&path)
-            .map(|folder| folder.join(&name))
-            .find(|file| file.is_file())
+        env::split_paths(&path).map(|folder| folder.join(&name)).find(|file| file.is_file())
     };
     named("CUDA_BUILDER_PTXAS")
         .or_else(|| unpacked("nvidia-cuda-nvcc-", "bin", |file| file == name.as_str()))
@@ -31,20 +29,18 @@ pub fn ptxas() -> Result<PathBuf, MissingTool> {
 /// NVIDIA's compiler from LLVM IR to PTX, as a shared library.
 pub fn libnvvm() -> Result<PathBuf, MissingTool> {
     let is_library = |file: &OsStr| file.to_string_lossy().starts_with("libnvvm.so");
-    named("CUDA_BUILDER_LIBNVVM")
-        .or_else(|| unpacked("nvidia-nvvm-", "lib", is_library))
-        .ok_or(MissingTool {
+    named("CUDA_BUILDER_LIBNVVM").or_else(|| unpacked("nvidia-nvvm-", "lib", is_library)).ok_or(
+        MissingTool {
             tool: "libNVVM",
             reason: "it is not at CUDA_BUILDER_LIBNVVM nor under CUDA_BUILDER_TOOLCHAIN".to_owned(),
             remedy: "It is in the wheel nvidia-nvvm on PyPI, and in any CUDA toolkit.",
-        })
+        },
+    )
 }
 
 /// The file that an environment variable names, if it is there.
 fn named(variable: &str) -> Option<PathBuf> {
-    env::var_os(variable)
-        .map(PathBuf::from)
-        .filter(|file| file.is_file())
+    env::var_os(variable).map(PathBuf::from).filter(|file| file.is_file())
 }
 
 /// A file of a wheel that lies unpacked in the toolchain's folder: `<wheel>-<version>/nvidia/cu13/bin`.
@@ -52,8 +48,7 @@ fn named(variable: &str) -> Option<PathBuf> {
 fn unpacked(wheel: &str, folder: &str, wanted: impl Fn(&OsStr) -> bool) -> Option<PathBuf> {
     let root = PathBuf::from(env::var_os("CUDA_BUILDER_TOOLCHAIN")?);
     let is_wheel = |path: &PathBuf| {
-        path.file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with(wheel))
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(wheel))
     };
     let mut wheels: Vec<PathBuf> = entries(&root).filter(is_wheel).collect();
     wheels.sort();
@@ -66,9 +61,5 @@ fn unpacked(wheel: &str, folder: &str, wanted: impl Fn(&OsStr) -> bool) -> Optio
 }
 
 fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
-    fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path())
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
 }

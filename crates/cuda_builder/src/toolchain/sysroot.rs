@@ -25,23 +25,14 @@ pub(super) struct Sysroot {
 impl Sysroot {
     pub(super) fn at(root: &Path) -> Result<Self, String> {
         let program = |name: &str| {
-            let path = root
-                .join("bin")
-                .join(format!("{name}{}", env::consts::EXE_SUFFIX));
-            if path.is_file() {
-                Ok(path)
-            } else {
-                Err(format!("there is no {}", path.display()))
-            }
+            let path = root.join("bin").join(format!("{name}{}", env::consts::EXE_SUFFIX));
+            if path.is_file() { Ok(path) } else { Err(format!("there is no {}", path.display())) }
         };
         let (rustc, cargo) = (program("rustc")?, program("cargo")?);
         let rustlib = root.join("lib").join("rustlib");
         let library = rustlib.join("src").join("rust").join("library");
         if !library.join("Cargo.lock").is_file() {
-            return Err(format!(
-                "the library's sources are not at {}",
-                library.display()
-            ));
+            return Err(format!("the library's sources are not at {}", library.display()));
         }
 
         let verbose = output(Command::new(&rustc).arg("-vV"))?;
@@ -58,15 +49,7 @@ impl Sysroot {
             Some(line) => line.split_inclusive(')').next().unwrap_or(line).to_owned(),
             None => String::new(),
         };
-        Ok(Self {
-            version,
-            llvm,
-            llvm_major,
-            rustup_tools,
-            rustc,
-            cargo,
-            library,
-        })
+        Ok(Self { version, llvm, llvm_major, rustup_tools, rustc, cargo, library })
     }
 
     /// The folder of `opt`, `llc` and `llvm-link` of the compiler's LLVM.
@@ -77,23 +60,15 @@ impl Sysroot {
             None => vec![self.rustup_tools.clone(), debian],
         };
         let has = |folder: &Path, tool: &str| {
-            folder
-                .join(format!("{tool}{}", env::consts::EXE_SUFFIX))
-                .is_file()
+            folder.join(format!("{tool}{}", env::consts::EXE_SUFFIX)).is_file()
         };
         folders
             .iter()
-            .find(|folder| {
-                ["opt", "llc", "llvm-link"]
-                    .iter()
-                    .all(|tool| has(folder, tool))
-            })
+            .find(|folder| ["opt", "llc", "llvm-link"].iter().all(|tool| has(folder, tool)))
             .cloned()
             .ok_or_else(|| {
-                let looked: Vec<_> = folders
-                    .iter()
-                    .map(|path| path.display().to_string())
-                    .collect();
+                let looked: Vec<_> =
+                    folders.iter().map(|path| path.display().to_string()).collect();
                 format!(
                     "opt, llc and llvm-link of LLVM {} are not in {}",
                     self.llvm_major,
