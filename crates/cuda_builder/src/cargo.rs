@@ -20,7 +20,6 @@ pub(crate) struct Package {
     pub(crate) name: String,
     /// The folder of its manifest.
     pub(crate) root: PathBuf,
-    pub(crate) workspace: PathBuf,
     /// The target folder of its workspace.
     pub(crate) target: PathBuf,
 }
@@ -28,7 +27,6 @@ pub(crate) struct Package {
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<MetadataPackage>,
-    workspace_root: PathBuf,
     target_directory: PathBuf,
 }
 
@@ -78,12 +76,7 @@ impl Package {
             expected: "a package among the workspace's",
             got: format!("none at {}", manifest.display()),
         })?;
-        Ok(Self {
-            name: package.name,
-            root,
-            workspace: metadata.workspace_root,
-            target: metadata.target_directory,
-        })
+        Ok(Self { name: package.name, root, target: metadata.target_directory })
     }
 
     /// Compiles the crate; returns the archives of bitcode, the crate's own first.
@@ -109,7 +102,7 @@ impl Package {
             .arg(target_dir)
             .arg("--")
             .arg(format!("-Ctarget-cpu={arch}"))
-            .env("CARGO_ENCODED_RUSTFLAGS", self.flags(toolchain).join("\x1f"));
+            .env("CARGO_ENCODED_RUSTFLAGS", Self::flags(toolchain).join("\x1f"));
         for (option, value) in PROFILE {
             cargo.env(format!("CARGO_PROFILE_RELEASE_{option}"), value);
         }
@@ -141,16 +134,17 @@ impl Package {
         Ok(archives.into_iter().map(|(_, _, file)| file).collect())
     }
 
-    fn flags(&self, toolchain: &Toolchain) -> Vec<String> {
+    fn flags(toolchain: &Toolchain) -> Vec<String> {
         let mut flags = vec!["-Cno-prepopulate-passes".to_owned()];
-        // Nothing of the output may depend on where things lie.
+        // Nothing of the output may depend on where things lie. Cargo names the files of the workspace
+        // itself by their paths in it.
         let sources = toolchain.library.parent().unwrap_or(&toolchain.library);
+        flags.push(format!("--remap-path-prefix={}=/rustc", sources.display()));
         let home = env::var_os("CARGO_HOME")
             .map(PathBuf::from)
             .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
-        let hidden = [(self.workspace.as_path(), "."), (sources, "/rustc")];
-        for (path, name) in hidden.into_iter().chain(home.as_deref().map(|home| (home, "/cargo"))) {
-            flags.push(format!("--remap-path-prefix={}={name}", path.display()));
+        if let Some(home) = home {
+            flags.push(format!("--remap-path-prefix={}=/cargo", home.display()));
         }
         flags
     }
