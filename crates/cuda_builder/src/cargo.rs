@@ -81,8 +81,8 @@ impl Package {
 
     /// Compiles the crate; returns the archives of bitcode, the crate's own first.
     ///
-    /// Only the crate itself is compiled for `arch`. Its dependencies are compiled once for all, which
-    /// the fix-up `target` makes up for.
+    /// Only the crate itself is told `arch`, so that it can ask for it by `cfg`; its dependencies are
+    /// compiled once for all. What code is generated for is up to `llc`, for all of it.
     pub(crate) fn compile(
         &self,
         toolchain: &Toolchain,

@@ -8,7 +8,6 @@ mod grid_constant;
 mod inline_collectives;
 mod launch_bounds;
 mod local_names;
-mod target;
 
 use crate::{error::Error, ir::Module};
 
@@ -22,7 +21,6 @@ pub(crate) fn apply(module: &mut Module) -> Result<(), Error> {
 pub(crate) fn apply_all_but_convergent(module: &mut Module) -> Result<(), Error> {
     launch_bounds::apply(module)?;
     grid_constant::apply(module)?;
-    target::apply(module);
     inline_collectives::apply(module);
     local_names::apply(module);
     Ok(())
