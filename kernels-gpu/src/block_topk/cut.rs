@@ -5,7 +5,7 @@ use super::key::Key;
 /// | a key whose upper bits are | is |
 /// | --- | --- |
 /// | below the prefix | chosen: there are `before` of them |
-/// | the prefix | undecided: there are `within` of them, as many as are missing or more |
+/// | the prefix | undecided: there are `within` of them |
 /// | above the prefix | dropped |
 ///
 /// Each step takes one more [`DIGIT_BITS`](Self::DIGIT_BITS) into the prefix. Keys are unique, so with all

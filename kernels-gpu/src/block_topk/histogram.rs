@@ -14,7 +14,7 @@ impl Histogram {
     ///
     /// # Safety
     ///
-    /// It has room for [`Cut::DIGITS`] counts, and nothing else is there.
+    /// It has room for [`Cut::DIGITS`] counts, and nothing else is there. At the next barrier they are 0.
     pub(super) const unsafe fn at(counts: SharedPtr<u32>) -> Self {
         Self(counts)
     }
@@ -23,7 +23,8 @@ impl Histogram {
     ///
     /// # Safety
     ///
-    /// The digit is below [`Cut::DIGITS`], and no barrier is missing between this and a [`share`](Self::share).
+    /// The digit is below [`Cut::DIGITS`]. A barrier lies before this, and between this and the
+    /// [`share`](Self::share).
     #[inline(always)]
     pub(super) unsafe fn count(self, digit: u32) {
         // SAFETY: the count of that digit is in the histogram.

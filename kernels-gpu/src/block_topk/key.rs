@@ -1,3 +1,5 @@
+use msa_abi::MAX_BLOCKS;
+
 /// A block of a row as the row's list orders it: the smaller key comes first.
 ///
 /// The upper 32 bits rank the score, the lower 16 are the block's id. So no two blocks of a row have the
@@ -6,16 +8,21 @@
 #[repr(transparent)]
 pub(super) struct Key(u64);
 
+/// Bits of a key that hold the id.
+const ID_BITS: u32 = 16;
+
+const _: () = assert!(MAX_BLOCKS <= 1 << ID_BITS);
+
 impl Key {
     /// Bits of a key that are in use.
-    pub(super) const BITS: u32 = 48;
+    pub(super) const BITS: u32 = u32::BITS + ID_BITS;
 
     /// Comes after every other key; stands where there is none.
     pub(super) const LAST: Self = Self(u64::MAX);
 
     /// The key of a block by its score's rank.
     pub(super) const fn new(rank: ScoreRank, id: u32) -> Self {
-        Self((rank.0 as u64) << 16 | id as u64)
+        Self((rank.0 as u64) << ID_BITS | id as u64)
     }
 
     /// The key that orders blocks by their id alone.
@@ -25,7 +32,7 @@ impl Key {
 
     /// The block's id.
     pub(super) const fn id(self) -> u32 {
-        self.0 as u32 & 0xffff
+        self.0 as u32 % (1 << ID_BITS)
     }
 
     /// All of the key but its last `shift` bits.
@@ -49,12 +56,13 @@ impl ScoreRank {
         if score > f32::NEG_INFINITY {
             // -0.0 + 0.0 is 0.0: the two zeros are one score.
             let bits = (score + 0.0).to_bits();
-            // Magnitudes ascend with their bits. That is the order of the negative ones; the positive
+            let is_negative = bits >> 31 != 0;
+            // Magnitudes ascend with their bits. That is the order of the negative scores; the positive
             // ones are turned round, and come first because their sign bit is clear.
-            Self(if bits >> 31 == 0 {
-                bits ^ 0x7fff_ffff
-            } else {
+            Self(if is_negative {
                 bits
+            } else {
+                bits ^ 0x7fff_ffff
             })
         } else {
             Self::NEVER

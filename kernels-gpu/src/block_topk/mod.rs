@@ -5,7 +5,7 @@
 //!
 //! | step | who | does |
 //! | --- | --- | --- |
-//! | horizon | each warp | finds the row's request, and so how many blocks it has; a row of padding ends here |
+//! | horizon | each warp | finds the row's request, and so how many blocks it has; padding ends here |
 //! | keys | each thread | reads its scores, puts the forced ones in their place, keeps their ranks |
 //! | | | *barrier* |
 //! | count | each thread | counts its undecided keys by their next 8 bits |
@@ -97,8 +97,9 @@ pub unsafe fn block_topk(params: BlockTopkParams) {
     unsafe {
         candidates.for_each_sorted(|place, key| {
             if place >= topk {
-                // It came second to others that the cut did not tell it from.
-            } else if by_score {
+                return; // The cut kept it for want of a closer look.
+            }
+            if by_score {
                 list.put(place, key.id());
             } else {
                 chosen.push(Key::by_id(key.id()));
@@ -123,4 +124,6 @@ const fn affordable(topk: u32) -> u32 {
     }
 }
 
+// An attribute takes no constant.
+const _: () = assert!(BlockTopkParams::MAX_THREADS == 512);
 const _: () = assert!(affordable(MAX_TOPK as u32) as usize <= MAX_CANDIDATES);

@@ -1,7 +1,7 @@
 use core::mem::offset_of;
 
 use cuda_std::prelude::*;
-use msa_abi::MAX_TOPK;
+use msa_abi::{BlockTopkParams, MAX_BLOCKS, MAX_TOPK};
 
 use super::cut::Cut;
 use super::histogram::Histogram;
@@ -33,6 +33,9 @@ const _: () = {
     assert!(MAX_CANDIDATES.is_multiple_of(KeyList::AT_ONCE as usize));
     assert!(MAX_TOPK.is_multiple_of(KeyList::AT_ONCE as usize));
     assert!(offset_of!(Layout, keys).is_multiple_of(16));
+    // A launch has 48 KiB without asking for more.
+    let dynamic = BlockTopkParams::shared_bytes(MAX_BLOCKS as u32, BlockTopkParams::MAX_THREADS);
+    assert!(size_of::<Layout>() + dynamic as usize <= 48 << 10);
 };
 
 /// The block's static shared memory.
