@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use half::bf16;
 use msa::trace::{BlockIds, IndexerInputs, Outcome, Tensor, Trace};
-use msa::{AttentionOperands, Backend, Batch, Cpu, HEAD_DIM, IndexerOperands, View};
+use msa::{
+    AttentionOperands, AttentionResult, Backend, Batch, Cpu, HEAD_DIM, IndexerOperands, View,
+};
 use msa_tests::generate::{Recipe, hostile_ids};
 use proptest::prelude::*;
 use rayon::ThreadPoolBuilder;
@@ -50,6 +52,17 @@ fn vector_width_does_not_matter() {
         let scalar = run(&trace, &Backend::Cpu(Cpu::scalar()));
         assert_eq!(all_bits(&run(&trace, &Backend::Cpu(Cpu::new()))), all_bits(&scalar));
     }
+}
+
+#[test]
+fn lse_is_written_on_request_alone() {
+    let trace = trace(&step(&[(1, 130), (9, 0)]), true);
+    let with_lse = run(&trace, &Backend::default());
+    let mut output = vec![bf16::NAN; with_lse.output.data().len()];
+    let operands = trace.attention_operands(with_lse.block_ids.view());
+    let result = AttentionResult { output: &mut output, lse: None };
+    Backend::default().attention(&operands, result).expect("operands that suit");
+    assert_eq!(output, with_lse.output.data());
 }
 
 /// The GPUs of a tensor-parallel model see slices of what a single one would see.

@@ -27,8 +27,9 @@ proptest! {
         let request = request_of(&trace, row);
         let first = trace.row_offsets[request] as usize;
         let position = trace.cache_lengths[request] as usize + row - first;
-        let hidden = tokens(&trace).into_iter().filter(|&(of, token)| of == request && token > position);
-        for (index, (_, token)) in hidden.enumerate() {
+        let mut hidden = tokens(&trace);
+        hidden.retain(|&(of, token)| of == request && token > position);
+        for (index, (_, token)) in hidden.into_iter().enumerate() {
             let poison = [1e4, -1e4, f32::NAN, f32::INFINITY][index % 4];
             index_key(&mut trace, request, token).fill(bf16::from_f32(poison));
             main_token(&mut trace, 0, request, token).fill(bf16::from_f32(poison));

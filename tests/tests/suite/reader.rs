@@ -59,10 +59,8 @@ fn every_tensor_is_needed() {
             let read = Trace::from_bytes(&bytes);
             match name {
                 "expected.block_ids" => {
-                    assert_eq!(
-                        read.expect("nothing amiss").expected.expect("two of three").block_ids,
-                        None
-                    );
+                    let expected = read.expect("two of three will do").expected;
+                    assert_eq!(expected.expect("two of three").block_ids, None);
                 }
                 // Without lists, the indexer must make them.
                 "block_ids" => assert_eq!(refused(read), "tensor index_q is missing"),
@@ -80,10 +78,12 @@ fn every_tensor_has_one_type_and_rank() {
             let bytes = edited(&trace, |header| {
                 let dtype = &mut header[name]["dtype"];
                 is = dtype.as_str().expect("a type").to_owned();
-                *dtype = if is == "BF16" { "F16" } else { "I32" }.into();
-                if is == "I32" {
-                    *dtype = "U32".into();
+                *dtype = match is.as_str() {
+                    "BF16" => "F16",
+                    "I32" => "U32",
+                    _ => "I32",
                 }
+                .into();
             });
             let message = refused(Trace::from_bytes(&bytes));
             assert!(message.starts_with(&format!("tensor {name} is ")), "{message}");

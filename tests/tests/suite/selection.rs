@@ -32,7 +32,10 @@ proptest! {
 
     /// Scores may be turned about, or all be the same.
     #[test]
-    fn any_scale_is_applied(recipe in recipes(), scale in select(vec![-1.0, -0.0, 0.0, 1e-20, 8.0])) {
+    fn any_scale_is_applied(
+        recipe in recipes(),
+        scale in select(vec![-1.0, -0.0, 0.0, 1e-20, 8.0]),
+    ) {
         let mut trace = recipe.trace();
         indexer(&mut trace).index_scale = scale;
         assert_right(trace);
@@ -106,7 +109,7 @@ fn the_best_key_of_a_block_is_its_score() {
     }
 }
 
-/// As [`Values::SmallIntegers`] and every list, with room for all blocks and for one less.
+/// Integer scores tie often: also where a list ends, be it shorter than the horizon or longer.
 #[test]
 fn many_ties_are_broken_alike_about_every_width_of_the_list() {
     for topk in [1, 7, 8, 9, 63, 64] {

@@ -62,7 +62,7 @@ fn edges() -> impl Strategy<Value = usize> {
 }
 
 /// Any selection, often of fewer blocks than are forced, or of more than there are.
-pub(crate) fn selections() -> impl Strategy<Value = Selection> {
+fn selections() -> impl Strategy<Value = Selection> {
     let topk = select(vec![1, 2, 3, 4, 8, 16, 64]);
     let order = select(vec![IdOrder::Score, IdOrder::Ascending]);
     (topk, 0..4_usize, 0..4_usize, order).prop_map(|(topk, init_blocks, local_blocks, id_order)| {

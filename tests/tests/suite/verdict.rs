@@ -76,8 +76,12 @@ fn errors_out_of_tolerance_are_seen() {
         assert!(!verdict.passed() && verdict.wrong_lses == 1, "{verdict:?}");
     }
     // Small everywhere: each element is within its tolerance, the tensor is not.
-    let verdict = judged(&trace(), |outcome| outcome.output.data_mut().fill(bf16::ZERO));
-    assert!(!verdict.passed() && verdict.relative_norm == 1.0, "{verdict:?}");
+    let verdict = judged(&trace(), |outcome| {
+        for element in outcome.output.data_mut() {
+            *element = bf16::from_f32(element.to_f32() * 1.01);
+        }
+    });
+    assert!(!verdict.passed() && verdict.wrong_outputs == 0, "{verdict:?}");
 }
 
 #[test]
@@ -124,6 +128,37 @@ fn wrong_lists_are_seen() {
     }
 }
 
+/// Slots that are left over hold -1, and forced blocks leave no choice.
+#[test]
+fn lists_that_must_be_exact_are_seen() {
+    let forced = Selection { topk: 2, local_blocks: 4, ..Selection::MINIMAX_M3 };
+    let short = Selection { topk: 16, local_blocks: 8, ..Selection::MINIMAX_M3 };
+    let left_over = |last: i32| [[0, 1, 2, 3, 4, 5, 6, 7].as_slice(), &[-1; 7], &[last]].concat();
+    for (selection, right, wrong) in [
+        (forced, vec![4, 5], vec![vec![5, 4], vec![4, 6], vec![6, 7]]),
+        (short, left_over(-1), vec![left_over(-2), left_over(0), left_over(8)]),
+    ] {
+        let trace = Recipe { selection, requests: step(&[(1, 1000)]).requests, ..recipe() }.trace();
+        let mut outcome = run(&trace, &Backend::default());
+        assert_eq!(outcome.block_ids.data(), right);
+        for wrong in wrong {
+            outcome.block_ids.data_mut().copy_from_slice(&wrong);
+            let verdict = check_rows(&trace, &outcome, [0]).expect("an outcome of this step");
+            assert_eq!(verdict.wrong_lists, 1, "{wrong:?}");
+        }
+    }
+}
+
+/// Even the oracle does not overrule it.
+#[test]
+fn the_stored_list_decides_where_scores_are_exact() {
+    let mut trace = with_expected(Recipe { values: Values::SmallIntegers, ..recipe() }.trace());
+    let outcome = run(&trace, &Backend::default());
+    let stored = trace.expected.as_mut().and_then(|expected| expected.block_ids.as_mut());
+    stored.expect("the oracle's choice").data_mut()[1..3].reverse();
+    assert_eq!(check(&trace, &outcome).expect("expected values").wrong_lists, 1);
+}
+
 #[test]
 fn given_lists_must_stay_as_they_are() {
     let mut trace = recipe().trace();
@@ -162,4 +197,5 @@ fn close_scores_leave_a_choice() {
 
     let exact = Trace { exact_scores: true, ..trace };
     assert_eq!(check(&exact, &mixed).expect("expected values").wrong_lists, 1);
+    assert_eq!(check_rows(&exact, &mixed, [0]).expect("an outcome of this step").wrong_lists, 1);
 }
