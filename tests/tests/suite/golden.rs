@@ -1,17 +1,14 @@
 //! Recorded steps give what they must.
 //!
 //! The project's golden traces lie beside its checkouts, computed by another program. A checkout that
-//! stands alone has the small ones in `tests/traces`, made by [`recorded`].
+//! stands alone has the small ones of [`recorded`].
 
 use std::path::{Path, PathBuf};
 
-use msa::trace::{BlockIds, Trace};
-use msa::{Backend, Selection};
+use msa::Backend;
+use msa::trace::Trace;
 use msa_tests::check::check;
-use msa_tests::generate::{Recipe, Values, hostile_ids, with_expected};
-use msa_tests::oracle;
-
-use crate::steps::step;
+use msa_tests::{oracle, recorded};
 
 #[test]
 fn the_projects_golden_traces_pass() {
@@ -36,40 +33,19 @@ fn the_oracle_agrees_with_the_golden_traces() {
 #[test]
 fn the_recorded_traces_pass() {
     let files = traces("traces");
-    assert_eq!(files.len(), recorded().len());
+    assert_eq!(files.len(), recorded::steps().len());
     files.iter().for_each(|file| passes(file));
 }
 
 /// A recipe gives the same step on every machine: what it gave when it was recorded.
 #[test]
 fn the_recorded_traces_are_what_their_recipes_give() {
-    for (name, trace) in recorded() {
-        let recorded = Trace::read(folder("traces").join(name)).expect("a recorded trace");
+    for (name, trace) in recorded::steps() {
+        let recorded = Trace::read(recorded::folder().join(name)).expect("a recorded trace");
         // As text: poison is NaN, which equals nothing.
         let recipe = format!("{trace:?}");
         assert_eq!(format!("{:?}", Trace { expected: None, ..recorded }), recipe, "{name}");
     }
-}
-
-#[test]
-#[ignore = "overwrites the recorded traces"]
-fn record_the_traces() {
-    for (name, trace) in recorded() {
-        let path = folder("traces").join(name);
-        with_expected(trace).write(path).expect("room for a small file");
-    }
-}
-
-/// The traces in `tests/traces`, without their expected values: together they are under 300 KB.
-fn recorded() -> [(&'static str, Trace); 2] {
-    let selection = Selection { topk: 1, local_blocks: 0, ..Selection::MINIMAX_M3 };
-    let values = Values::SmallIntegers;
-    let small = Recipe { heads: 2, spare_pages: 0, ..step(&[]) };
-    let speculative =
-        Recipe { selection, values, requests: step(&[(4, 140)]).requests, ..small.clone() };
-    let mut given = Recipe { requests: step(&[(9, 90)]).requests, ..small }.trace();
-    given.block_ids = BlockIds::Given(hostile_ids(&given, 7), None);
-    [("speculative.safetensors", speculative.trace()), ("prefill_given_ids.safetensors", given)]
 }
 
 fn passes(file: &Path) {
