@@ -6,8 +6,8 @@ mod fingerprint;
 mod manifest;
 
 use crate::workspace;
-use anyhow::{Context, Result};
-use cuda_builder::{Arch, CudaBuilder, Output, toolchain};
+use anyhow::{Context, Result, anyhow, bail};
+use cuda_builder::{Arch, CudaBuilder, Error, Output, toolchain};
 use manifest::{Compiler, File, Manifest};
 use std::{
     fs,
@@ -71,7 +71,10 @@ fn build_all() -> Result<(Manifest, Vec<Built>)> {
             .with_context(|| {
                 format!("cannot build {name}; `cargo xtask setup` gets missing tools")
             })?;
-        let Output { ptx, versions, .. } = output;
+        let Output { ptx, versions, warnings, .. } = output;
+        if !warnings.is_empty() {
+            bail!("the kernels compile with warnings for {arch}:\n{warnings}");
+        }
         built.push(audit::examine(&name, ptx, arch, &ptxas, &scratch)?);
         compiler = Some(versions);
     }
