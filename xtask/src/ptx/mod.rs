@@ -68,9 +68,11 @@ fn build_all() -> Result<(Manifest, Vec<Built>)> {
             .arch(arch)
             .copy_to(&path)
             .build()
-            .with_context(|| {
-                format!("cannot build {name}; `cargo xtask setup` gets missing tools")
-            })?;
+            .map_err(|error| match error {
+                Error::MissingTool(_) => anyhow!(error).context("run `cargo xtask setup`"),
+                _ => anyhow!(error),
+            })
+            .with_context(|| format!("cannot build {name}"))?;
         let Output { ptx, versions, warnings, .. } = output;
         if !warnings.is_empty() {
             bail!("the kernels compile with warnings for {arch}:\n{warnings}");
