@@ -25,7 +25,7 @@ pub enum Backend {
     LibNvvm,
 }
 
-/// Builds a kernel crate. See the [crate](crate)'s documentation for an example and for what it does.
+/// Builds a kernel crate. See the [crate]'s documentation for an example and for what it does.
 #[derive(Clone, Debug)]
 pub struct CudaBuilder {
     path_to_crate: PathBuf,
