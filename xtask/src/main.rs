@@ -1,7 +1,12 @@
 //! The project's chores: `cargo xtask --help`.
 
+mod bench;
+mod demo;
 mod ptx;
+mod replay;
 mod setup;
+mod test;
+mod trace;
 mod workspace;
 
 use std::process::ExitCode;
@@ -11,6 +16,17 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "The chores of MiniMax-M3 block-sparse attention for Rust")]
 enum Task {
+    /// Run MiniMax-M3-shaped steps, check them against float64, and draw which blocks rows chose.
+    Demo(demo::Demo),
+    /// Run everything that a machine without a GPU can test.
+    Test(test::Test),
+    /// Run recorded steps (the example `replay`; its options are shown by `replay --help`).
+    #[command(disable_help_flag = true)]
+    Replay(replay::Replay),
+    /// Make a trace of any shape from a seed, with its expected values.
+    Trace(trace::MakeTrace),
+    /// Measure the operators.
+    Bench(bench::Bench),
     /// Find or install the tools that compile the kernels.
     Setup(setup::Setup),
     /// Rebuild the PTX that is checked in, or check it.
@@ -19,6 +35,11 @@ enum Task {
 
 fn main() -> anyhow::Result<ExitCode> {
     match Task::parse() {
+        Task::Demo(demo) => demo.run(),
+        Task::Test(test) => test.run(),
+        Task::Replay(replay) => replay.run(),
+        Task::Trace(trace) => trace.run(),
+        Task::Bench(bench) => bench.run(),
         Task::Setup(setup) => setup.run(),
         Task::Ptx(ptx) => ptx.run(),
     }

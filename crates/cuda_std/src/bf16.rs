@@ -17,8 +17,5 @@ pub fn pack(low: f32, high: f32) -> u32 {
 /// ```
 #[inline(always)]
 pub const fn unpack(pair: u32) -> (f32, f32) {
-    (
-        f32::from_bits(pair << 16),
-        f32::from_bits(pair & 0xffff_0000),
-    )
+    (f32::from_bits(pair << 16), f32::from_bits(pair & 0xffff_0000))
 }

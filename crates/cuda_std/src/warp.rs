@@ -261,10 +261,7 @@ mod tests {
     #[test]
     fn values_are_shuffled_word_by_word() {
         let swap_halves = |word: u32| (word.rotate_left(16), true);
-        assert_eq!(
-            0x1122_3344_5566_7788_u64.shuffle(swap_halves),
-            (0x3344_1122_7788_5566, true)
-        );
+        assert_eq!(0x1122_3344_5566_7788_u64.shuffle(swap_halves), (0x3344_1122_7788_5566, true));
         assert_eq!((-2_i32).shuffle(|word| (word + 1, false)), (-1, false));
         assert_eq!(1.5_f32.shuffle(|word| (word | 1 << 31, true)), (-1.5, true));
     }

@@ -4,9 +4,7 @@ use syn::ItemFn;
 
 /// The function for `nvptx64`, and its panicking stub for every other target.
 pub(crate) fn expand(function: &ItemFn) -> TokenStream {
-    let ItemFn {
-        attrs, vis, sig, ..
-    } = function;
+    let ItemFn { attrs, vis, sig, .. } = function;
     let message = format!("`{}` runs on a GPU only", sig.ident);
     quote! {
         #[cfg(target_arch = "nvptx64")]
@@ -34,12 +32,7 @@ mod tests {
             pub unsafe fn lane<T: Copy>(value: T) -> T { body() }
         })
         .to_string();
-        assert_eq!(
-            expanded
-                .matches("pub unsafe fn lane < T : Copy > (value : T) -> T")
-                .count(),
-            2
-        );
+        assert_eq!(expanded.matches("pub unsafe fn lane < T : Copy > (value : T) -> T").count(), 2);
         assert_eq!(expanded.matches("Doc.").count(), 2);
         assert_eq!(expanded.matches("body ()").count(), 1);
         assert!(expanded.contains("`lane` runs on a GPU only"));

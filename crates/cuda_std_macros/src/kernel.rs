@@ -45,16 +45,10 @@ fn check(function: &ItemFn) -> Result<()> {
         ));
     }
     if sig.asyncness.is_some() || sig.constness.is_some() {
-        return Err(Error::new_spanned(
-            sig,
-            "a kernel is neither `async` nor `const`",
-        ));
+        return Err(Error::new_spanned(sig, "a kernel is neither `async` nor `const`"));
     }
     if let Some(abi) = &sig.abi {
-        return Err(Error::new_spanned(
-            abi,
-            "the attribute chooses a kernel's ABI",
-        ));
+        return Err(Error::new_spanned(abi, "the attribute chooses a kernel's ABI"));
     }
     if !sig.generics.params.is_empty() {
         return Err(Error::new_spanned(
@@ -88,11 +82,9 @@ mod tests {
 
     #[test]
     fn the_marker_names_the_kernel_and_its_bounds() {
-        let kernel = expanded(
-            "max_threads = 256, min_blocks = 2",
-            "pub unsafe fn scale(len: u32) {}",
-        )
-        .unwrap();
+        let kernel =
+            expanded("max_threads = 256, min_blocks = 2", "pub unsafe fn scale(len: u32) {}")
+                .unwrap();
         assert!(kernel.contains(r#"pub unsafe extern "ptx-kernel" fn scale (len : u32)"#));
         assert!(kernel.contains("pub unsafe fn scale (len : u32)"));
         assert!(
@@ -102,11 +94,7 @@ mod tests {
 
     #[test]
     fn no_bounds_no_marker() {
-        assert!(
-            !expanded("", "pub unsafe fn scale() {}")
-                .unwrap()
-                .contains("static")
-        );
+        assert!(!expanded("", "pub unsafe fn scale() {}").unwrap().contains("static"));
     }
 
     #[test]

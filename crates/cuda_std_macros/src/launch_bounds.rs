@@ -11,10 +11,8 @@ pub(crate) struct LaunchBounds([Option<u32>; NAMES.len()]);
 impl LaunchBounds {
     /// `max_threads=256,min_blocks=2`, or nothing where the kernel promises nothing.
     pub(crate) fn spelled_out(&self) -> Option<String> {
-        let given = NAMES
-            .iter()
-            .zip(self.0)
-            .filter_map(|(name, bound)| Some(format!("{name}={}", bound?)));
+        let given =
+            NAMES.iter().zip(self.0).filter_map(|(name, bound)| Some(format!("{name}={}", bound?)));
         let list = given.collect::<Vec<_>>().join(",");
         (!list.is_empty()).then_some(list)
     }
@@ -37,10 +35,7 @@ impl Parse for LaunchBounds {
             }
         }
         if let [None, Some(_), ..] = bounds {
-            return Err(Error::new(
-                end,
-                "`min_blocks` means nothing without `max_threads`",
-            ));
+            return Err(Error::new(end, "`min_blocks` means nothing without `max_threads`"));
         }
         Ok(Self(bounds))
     }
@@ -58,10 +53,7 @@ impl Parse for Bound {
         input.parse::<Token![=]>()?;
         let literal: LitInt = input.parse()?;
         match literal.base10_parse()? {
-            0 => Err(Error::new(
-                literal.span(),
-                format!("`{name}` has to be positive"),
-            )),
+            0 => Err(Error::new(literal.span(), format!("`{name}` has to be positive"))),
             value => Ok(Self { name, value }),
         }
     }
@@ -80,15 +72,10 @@ mod tests {
     #[test]
     fn bounds_are_listed_in_one_order() {
         assert_eq!(spelled_out(""), Ok(None));
-        assert_eq!(
-            spelled_out("max_threads = 256"),
-            Ok(Some("max_threads=256".into()))
-        );
+        assert_eq!(spelled_out("max_threads = 256"), Ok(Some("max_threads=256".into())));
         assert_eq!(
             spelled_out("max_registers = 128, cluster = 2, min_blocks = 1, max_threads = 384,"),
-            Ok(Some(
-                "max_threads=384,min_blocks=1,cluster=2,max_registers=128".into()
-            )),
+            Ok(Some("max_threads=384,min_blocks=1,cluster=2,max_registers=128".into())),
         );
     }
 
@@ -97,10 +84,7 @@ mod tests {
         for (arguments, message) in [
             ("threads = 256", "no launch bound `threads`"),
             ("cluster = 2, cluster = 4", "`cluster` is given twice"),
-            (
-                "min_blocks = 2",
-                "`min_blocks` means nothing without `max_threads`",
-            ),
+            ("min_blocks = 2", "`min_blocks` means nothing without `max_threads`"),
             ("max_threads = 0", "`max_threads` has to be positive"),
             ("max_threads = -1", "invalid digit"),
             ("max_threads", "expected `=`"),

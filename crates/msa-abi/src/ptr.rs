@@ -13,10 +13,7 @@ pub struct DevicePtr<T> {
 impl<T> DevicePtr<T> {
     /// The pointer with this address, as the driver gave it (a `CUdeviceptr`).
     pub const fn from_address(address: u64) -> Self {
-        Self {
-            address,
-            pointee: PhantomData,
-        }
+        Self { address, pointee: PhantomData }
     }
 
     /// The address that the driver knows it by.

@@ -31,12 +31,7 @@ impl Cut {
 
     /// Nothing is sorted yet: all of a row's `blocks` keys are undecided.
     pub(super) const fn nowhere(blocks: u32) -> Self {
-        Self {
-            prefix: 0,
-            shift: Key::BITS,
-            before: 0,
-            within: blocks,
-        }
+        Self { prefix: 0, shift: Key::BITS, before: 0, within: blocks }
     }
 
     /// Steps taken so far.
@@ -120,11 +115,7 @@ mod tests {
             for &key in keys.iter().filter(|key| cut.undecided(**key)) {
                 counts[cut.next_digit(key) as usize] += 1;
             }
-            let first = Share {
-                digit: 0,
-                before: 0,
-                within: counts[0],
-            };
+            let first = Share { digit: 0, before: 0, within: counts[0] };
             cut = cut.narrow(first.advance(&counts, cut.missing(wanted)));
         }
         cut
@@ -132,9 +123,7 @@ mod tests {
 
     /// The cut of these scores keeps as many keys as it says, the first `wanted` among them.
     fn check(scores: impl Iterator<Item = f32>, wanted: u32, enough: u32) {
-        let keys = scores
-            .zip(0..)
-            .map(|(score, id)| Key::new(ScoreRank::of(score), id));
+        let keys = scores.zip(0..).map(|(score, id)| Key::new(ScoreRank::of(score), id));
         let mut keys: Vec<_> = keys.collect();
         let cut = cut(&keys, wanted, enough);
         let kept = keys.iter().filter(|key| cut.keeps(**key)).count();
@@ -151,17 +140,9 @@ mod tests {
                 check((0..len).map(|_| 1.5), wanted, enough);
                 check((0..len).map(|n| n as f32), wanted, enough);
                 check((0..len).map(|n| -(n as f32)), wanted, enough);
-                check(
-                    (0..len).map(|n| if n % 2 == 0 { 0.0 } else { -0.0 }),
-                    wanted,
-                    enough,
-                );
+                check((0..len).map(|n| if n % 2 == 0 { 0.0 } else { -0.0 }), wanted, enough);
                 check(numbers().map(|n| (n >> 28) as f32), wanted, enough);
-                check(
-                    numbers().map(|n| f32::from_bits(0x3f80_0000 | n & 0xff)),
-                    wanted,
-                    enough,
-                );
+                check(numbers().map(|n| f32::from_bits(0x3f80_0000 | n & 0xff)), wanted, enough);
                 check(numbers().map(|n| n as f32 - 2e9), wanted, enough);
             }
         }
@@ -169,37 +150,12 @@ mod tests {
 
     #[test]
     fn a_share_ends_at_the_last_digit() {
-        let first = Share {
-            digit: 8,
-            before: 5,
-            within: 2,
-        };
+        let first = Share { digit: 8, before: 5, within: 2 };
         let reached = |missing| first.advance(&[2, 0, 3, 1], missing);
         assert_eq!(reached(6), first);
         assert_eq!(reached(7), first);
-        assert_eq!(
-            reached(8),
-            Share {
-                digit: 10,
-                before: 7,
-                within: 3
-            }
-        );
-        assert_eq!(
-            reached(11),
-            Share {
-                digit: 11,
-                before: 10,
-                within: 1
-            }
-        );
-        assert_eq!(
-            reached(99),
-            Share {
-                digit: 11,
-                before: 10,
-                within: 1
-            }
-        );
+        assert_eq!(reached(8), Share { digit: 10, before: 7, within: 3 });
+        assert_eq!(reached(11), Share { digit: 11, before: 10, within: 1 });
+        assert_eq!(reached(99), Share { digit: 11, before: 10, within: 1 });
     }
 }

@@ -12,10 +12,7 @@ pub(super) struct Forced {
 impl Forced {
     /// In a horizon of `blocks` blocks. Either number may exceed it.
     pub(super) const fn new(blocks: u32, init_blocks: u32, local_blocks: u32) -> Self {
-        Self {
-            init_end: init_blocks,
-            local_start: blocks.saturating_sub(local_blocks),
-        }
+        Self { init_end: init_blocks, local_start: blocks.saturating_sub(local_blocks) }
     }
 
     /// The score of block `id`, whose keys give it `raw`. A local block's prevails, though it is lower.

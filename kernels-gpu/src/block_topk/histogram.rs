@@ -42,21 +42,15 @@ impl Histogram {
         let lane = warp::lane_id();
         // SAFETY: the lane's counts are in the histogram, and nobody changes them any more.
         let counts: [[u32; 4]; PER_LANE / 4] = core::array::from_fn(|half| unsafe {
-            self.0
-                .cast::<[u32; 4]>()
-                .add(lane * (PER_LANE / 4) as u32 + half as u32)
-                .read()
+            self.0.cast::<[u32; 4]>().add(lane * (PER_LANE / 4) as u32 + half as u32).read()
         });
         let counts = counts.as_flattened();
         let sum = counts.iter().sum();
         // SAFETY: all lanes are here.
         let up_to_lane = unsafe { prefix_sum(sum) };
         // Every lane looks among its own digits. The first one to reach the number has the answer.
-        let first = Share {
-            digit: lane * PER_LANE as u32,
-            before: up_to_lane - sum,
-            within: counts[0],
-        };
+        let first =
+            Share { digit: lane * PER_LANE as u32, before: up_to_lane - sum, within: counts[0] };
         let share = first.advance(counts, missing);
         // SAFETY: all lanes are here.
         let reached = unsafe { warp::warp_vote_ballot(u32::MAX, up_to_lane >= missing) };

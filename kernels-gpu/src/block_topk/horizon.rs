@@ -53,10 +53,8 @@ unsafe fn request_of_row(row_offsets: GlobalPtr<u32>, batch: u32, row: u32) -> u
 #[inline]
 fn partition_point(len: u32, count: impl Fn(Probes) -> u32) -> u32 {
     const BITS: u32 = u32::ilog2(warp::WARP_SIZE);
-    let mut probes = Probes {
-        first: 0,
-        stride_bits: (len.saturating_sub(1) | 1).ilog2() / BITS * BITS,
-    };
+    let mut probes =
+        Probes { first: 0, stride_bits: (len.saturating_sub(1) | 1).ilog2() / BITS * BITS };
     loop {
         probes.first += count(probes) << probes.stride_bits;
         if probes.stride_bits == 0 {
@@ -85,14 +83,8 @@ mod tests {
 
     #[test]
     fn a_block_begins_every_128_positions() {
-        for (position, blocks) in [
-            (0, 1),
-            (127, 1),
-            (128, 2),
-            (255, 2),
-            (256, 3),
-            (1 << 20, 8193),
-        ] {
+        for (position, blocks) in [(0, 1), (127, 1), (128, 2), (255, 2), (256, 3), (1 << 20, 8193)]
+        {
             assert_eq!(blocks_up_to(position), blocks, "position {position}");
         }
     }

@@ -18,10 +18,7 @@ impl IdList {
     /// `params` are the kernel's, the line is one of theirs, and no other block of threads has it.
     pub(super) unsafe fn of_line(params: &BlockTopkParams, line: u64) -> Self {
         let lists = GlobalPtr::from_address(params.block_ids.address());
-        Self {
-            slots: lists.add(line * u64::from(params.topk)),
-            len: params.topk,
-        }
+        Self { slots: lists.add(line * u64::from(params.topk)), len: params.topk }
     }
 
     /// One thread: writes an id to its slot.

@@ -59,11 +59,7 @@ impl ScoreRank {
             let is_negative = bits >> 31 != 0;
             // Magnitudes ascend with their bits. That is the order of the negative scores; the positive
             // ones are turned round, and come first because their sign bit is clear.
-            Self(if is_negative {
-                bits
-            } else {
-                bits ^ 0x7fff_ffff
-            })
+            Self(if is_negative { bits } else { bits ^ 0x7fff_ffff })
         } else {
             Self::NEVER
         }
@@ -103,11 +99,7 @@ mod tests {
         for pair in DESCENDING.windows(2) {
             assert!(ScoreRank::of(pair[0]) < ScoreRank::of(pair[1]), "{pair:?}");
         }
-        assert!(
-            DESCENDING
-                .iter()
-                .all(|&score| ScoreRank::of(score).is_selectable())
-        );
+        assert!(DESCENDING.iter().all(|&score| ScoreRank::of(score).is_selectable()));
     }
 
     #[test]
@@ -117,18 +109,8 @@ mod tests {
 
     #[test]
     fn negative_infinity_and_nan_are_never_chosen() {
-        let nans = [
-            0x7fc0_0000,
-            0x7f80_0001,
-            0x7fff_ffff,
-            0xff80_0001,
-            0xffff_ffff,
-        ];
-        for score in nans
-            .map(f32::from_bits)
-            .into_iter()
-            .chain([f32::NEG_INFINITY])
-        {
+        let nans = [0x7fc0_0000, 0x7f80_0001, 0x7fff_ffff, 0xff80_0001, 0xffff_ffff];
+        for score in nans.map(f32::from_bits).into_iter().chain([f32::NEG_INFINITY]) {
             assert_eq!(ScoreRank::of(score), ScoreRank::NEVER, "{score}");
         }
     }

@@ -117,11 +117,7 @@ pub unsafe fn block_topk(params: BlockTopkParams) {
 /// wanted, and within a warp, that is quicker than another step.
 const fn affordable(topk: u32) -> u32 {
     let few = 2 * topk;
-    if few < warp::WARP_SIZE {
-        warp::WARP_SIZE
-    } else {
-        few
-    }
+    if few < warp::WARP_SIZE { warp::WARP_SIZE } else { few }
 }
 
 // An attribute takes no constant.

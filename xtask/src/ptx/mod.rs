@@ -22,7 +22,7 @@ const ARCHS: [Arch; 5] = [Arch::Sm80, Arch::Sm90a, Arch::Sm100, Arch::Sm100a, Ar
 pub struct Ptx {
     /// Change nothing, and fail if what is checked in is not what the sources give.
     #[arg(long)]
-    check: bool,
+    pub check: bool,
 }
 
 /// A PTX, its report and what is wrong with it.

@@ -23,19 +23,13 @@ impl<T> GlobalPtr<T> {
     /// The pointer with this address.
     #[inline(always)]
     pub const fn from_address(address: u64) -> Self {
-        Self {
-            address,
-            pointee: PhantomData,
-        }
+        Self { address, pointee: PhantomData }
     }
 
     /// The pointer `count` elements on.
     #[inline(always)]
     pub const fn add(self, count: u64) -> Self {
-        Self::from_address(
-            self.address
-                .wrapping_add(count.wrapping_mul(size_of::<T>() as u64)),
-        )
+        Self::from_address(self.address.wrapping_add(count.wrapping_mul(size_of::<T>() as u64)))
     }
 
     /// The same address as a pointer to other values.

@@ -23,10 +23,7 @@ impl<T> SharedPtr<T> {
     /// The pointer with this address in shared memory.
     #[inline(always)]
     pub const fn from_address(address: u32) -> Self {
-        Self {
-            address,
-            pointee: PhantomData,
-        }
+        Self { address, pointee: PhantomData }
     }
 
     /// The address in shared memory, as instructions take it.

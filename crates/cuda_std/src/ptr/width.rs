@@ -44,9 +44,6 @@ pub(super) fn store<T: Copy>(
 #[inline(always)]
 const fn assert_moves_as_one<T>() {
     const {
-        assert!(
-            matches!(size_of::<T>(), 4 | 8 | 16),
-            "a value of 4, 8 or 16 bytes moves as one"
-        );
+        assert!(matches!(size_of::<T>(), 4 | 8 | 16), "a value of 4, 8 or 16 bytes moves as one");
     }
 }

@@ -1,0 +1,77 @@
+use std::fmt;
+
+use crate::{AttentionOperands, AttentionResult, Cpu, Error, IndexerOperands, Route};
+
+/// What runs the operators.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Backend {
+    /// The processor that the program runs on, all cores of the current rayon pool.
+    Cpu(Cpu),
+}
+
+impl Default for Backend {
+    /// The backend that is always there: the CPU.
+    fn default() -> Self {
+        Self::Cpu(Cpu::new())
+    }
+}
+
+impl Backend {
+    /// Scores blocks and selects each row's: writes i32 `[index_heads, rows, topk]`, -1 where a row
+    /// has no more blocks to select.
+    ///
+    /// # Errors
+    /// Whatever the contract refuses; `block_ids` is untouched then.
+    pub fn indexer(
+        &self,
+        operands: &IndexerOperands,
+        block_ids: &mut [i32],
+    ) -> Result<Dispatch, Error> {
+        let problem = operands.check(block_ids.len())?;
+        match self {
+            Self::Cpu(cpu) => cpu.indexer(&problem, block_ids),
+        }
+        Ok(self.dispatch(operands.batch.route()))
+    }
+
+    /// Attends to each row's selected blocks: writes bf16 `[rows, heads, 128]` and, if asked for,
+    /// the f32 `[rows, heads]` log of the softmax denominator.
+    ///
+    /// # Errors
+    /// Whatever the contract refuses; the result's buffers are untouched then.
+    pub fn attention(
+        &self,
+        operands: &AttentionOperands,
+        result: AttentionResult,
+    ) -> Result<Dispatch, Error> {
+        let problem = operands.check(&result)?;
+        match self {
+            Self::Cpu(cpu) => cpu.attention(&problem, result),
+        }
+        Ok(self.dispatch(operands.batch.route()))
+    }
+
+    fn dispatch(&self, route: Route) -> Dispatch {
+        match self {
+            Self::Cpu(cpu) => Dispatch { backend: "cpu", tier: cpu.tier(), route },
+        }
+    }
+}
+
+/// What was chosen to run an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dispatch {
+    /// The backend.
+    pub backend: &'static str,
+    /// The instruction set that the backend's kernels were chosen for.
+    pub tier: &'static str,
+    /// The route.
+    pub route: Route,
+}
+
+impl fmt::Display for Dispatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}, {}", self.backend, self.tier, self.route)
+    }
+}

@@ -1,0 +1,68 @@
+//! The CPU backend: the embedded default, and what every other backend is compared with.
+//!
+//! One arithmetic for all routes: a dot product is summed over the head dim in order, a block's
+//! weighted values over its keys in order, each by fused multiply-adds, and a row's blocks are merged
+//! in ascending order. Vector lanes and threads split work only where sums do not cross, so a row's
+//! result has the same bits in any batch, on any number of threads and with any vector width.
+
+mod attention;
+mod indexer;
+mod matrix;
+mod product;
+mod softmax;
+mod tile;
+mod topk;
+
+use pulp::Arch;
+
+use crate::AttentionResult;
+use crate::problem::{AttentionProblem, IndexerProblem};
+
+/// The processor's vector instructions, found when the value is made.
+///
+/// Work is spread over the rayon pool in which an operator is called: the global one, or that of a
+/// surrounding [`rayon::ThreadPool::install`](https://docs.rs/rayon/latest/rayon/struct.ThreadPool.html).
+#[derive(Clone, Copy, Debug)]
+pub struct Cpu {
+    arch: Arch,
+}
+
+impl Cpu {
+    /// The backend with the widest vector instructions that this processor has.
+    pub fn new() -> Self {
+        Self { arch: Arch::new() }
+    }
+
+    /// The backend without vector instructions: slow, and the same numbers.
+    pub fn scalar() -> Self {
+        Self { arch: Arch::Scalar }
+    }
+
+    /// The vector instructions in use.
+    pub fn tier(&self) -> &'static str {
+        match self.arch {
+            #[cfg(target_arch = "x86_64")]
+            Arch::V4(_) => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Arch::V3(_) => "avx2",
+            #[cfg(target_arch = "aarch64")]
+            Arch::Neon(_) => "neon",
+            Arch::Scalar => "scalar",
+            _ => "simd",
+        }
+    }
+
+    pub(crate) fn indexer(&self, problem: &IndexerProblem, block_ids: &mut [i32]) {
+        indexer::run(self.arch, problem, block_ids);
+    }
+
+    pub(crate) fn attention(&self, problem: &AttentionProblem, result: AttentionResult) {
+        attention::run(self.arch, problem, result);
+    }
+}
+
+impl Default for Cpu {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,85 @@
+/// Why an operator refused its operands. Nothing has been written when one is returned.
+///
+/// Every variant names the operand as the contract does, what was expected and what came.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An axis has the wrong extent, or two operands disagree about one.
+    #[error("{operand}: axis `{axis}` is {got}, expected {expected}")]
+    Shape {
+        /// The operand.
+        operand: &'static str,
+        /// The axis, by its name in the contract.
+        axis: &'static str,
+        /// The extent that the contract or the other operands ask for.
+        expected: usize,
+        /// The extent that came.
+        got: usize,
+    },
+    /// The innermost axis of a view is not contiguous.
+    #[error("{operand}: the innermost stride is {got}, expected 1")]
+    Stride {
+        /// The operand.
+        operand: &'static str,
+        /// The innermost stride that came, in elements.
+        got: usize,
+    },
+    /// A value lies outside its domain.
+    #[error("{operand} is {got}, expected {expected}")]
+    Value {
+        /// The operand.
+        operand: &'static str,
+        /// The domain, in words.
+        expected: &'static str,
+        /// The value that came.
+        got: String,
+    },
+    /// A buffer holds fewer elements than its shape and strides reach.
+    #[error("{operand}: the buffer holds {got} elements, expected at least {needed}")]
+    BufferTooSmall {
+        /// The operand.
+        operand: &'static str,
+        /// Elements that the operator reaches; `usize::MAX` where the count overflows.
+        needed: usize,
+        /// Elements in the buffer.
+        got: usize,
+    },
+    /// The ragged row offsets do not describe the batch.
+    #[error("row_offsets[{index}] is {got}, expected {expected} {bound}")]
+    RowOffsets {
+        /// Which offset.
+        index: usize,
+        /// Whether `bound` is the value or its lower limit: "exactly" or "at least".
+        expected: &'static str,
+        /// The value asked for.
+        bound: u32,
+        /// The value that came.
+        got: u32,
+    },
+    /// A page table's rows are too narrow for the longest request.
+    #[error("{operand}: {got} entries a request, expected at least {needed} for request {request}")]
+    PageTableTooNarrow {
+        /// The operand.
+        operand: &'static str,
+        /// The request that has the most blocks.
+        request: usize,
+        /// Its blocks.
+        needed: usize,
+        /// The table's width.
+        got: usize,
+    },
+    /// A page-table entry that the operator would follow names no page.
+    #[error("{operand}: request {request}, block {block} is on page {got}, expected below {pages}")]
+    NoSuchPage {
+        /// The page table.
+        operand: &'static str,
+        /// The request.
+        request: usize,
+        /// The logical block.
+        block: usize,
+        /// The entry.
+        got: u32,
+        /// Pages in the cache.
+        pages: usize,
+    },
+}
