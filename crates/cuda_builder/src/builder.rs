@@ -25,7 +25,7 @@ pub enum Backend {
     LibNvvm,
 }
 
-/// Builds a kernel crate. See the [crate](crate)'s documentation for an example and for what it does.
+/// Builds a kernel crate. See the [crate]'s documentation for an example and for what it does.
 #[derive(Clone, Debug)]
 pub struct CudaBuilder {
     path_to_crate: PathBuf,
@@ -44,6 +44,8 @@ pub struct Output {
     pub kernels: Vec<Kernel>,
     /// What it was built with.
     pub versions: Versions,
+    /// What the compiler warned of in the crates of the workspace, as it would print it.
+    pub warnings: String,
 }
 
 /// A kernel of a PTX.
@@ -104,10 +106,10 @@ impl CudaBuilder {
             None => package.target.join("cuda-builder"),
         };
 
-        let module = {
+        let (module, warnings) = {
             let _lock = lock(&target_dir)?;
-            let archives = package.compile(&toolchain, arch, &target_dir)?;
-            toolchain.link(&archives)?
+            let compiled = package.compile(&toolchain, arch, &target_dir)?;
+            (toolchain.link(&compiled.archives)?, compiled.warnings)
         };
         if module.kernels().is_empty() {
             return Err(Error::NoKernels { crate_name: package.name });
@@ -118,7 +120,7 @@ impl CudaBuilder {
         if let Some(path) = &self.copy_to {
             fs::write(path, &ptx).map_err(io("write", path))?;
         }
-        Ok(Output { kernels: kernels(&ptx), ptx, versions: toolchain.versions().clone() })
+        Ok(Output { kernels: kernels(&ptx), ptx, versions: toolchain.versions().clone(), warnings })
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use std::{
     env,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
 };
 
 const TARGET: &str = "nvptx64-nvidia-cuda";
@@ -45,6 +45,22 @@ struct Message {
     target: Option<MessageTarget>,
     #[serde(default)]
     filenames: Vec<PathBuf>,
+    message: Option<Diagnostic>,
+}
+
+/// What the compiler says about the code.
+#[derive(Deserialize)]
+struct Diagnostic {
+    rendered: Option<String>,
+}
+
+/// What cargo made of a crate.
+#[derive(Clone, Debug)]
+pub(crate) struct Compiled {
+    /// Archives of bitcode, the crate's own first.
+    pub(crate) archives: Vec<PathBuf>,
+    /// The compiler's warnings, as it would print them.
+    pub(crate) warnings: String,
 }
 
 #[derive(Deserialize)]
@@ -64,8 +80,12 @@ impl Package {
         cargo
             .args(["metadata", "--no-deps", "--format-version=1", "--manifest-path"])
             .arg(&manifest);
-        let printed = run(&mut cargo, &root, None)?;
-        let metadata: Metadata = serde_json::from_str(&printed).map_err(|error| {
+        let output = output(&mut cargo, &root)?;
+        if !output.status.success() {
+            let message = String::from_utf8_lossy(&output.stderr).into_owned();
+            return Err(Error::Tool { tool: "cargo", crate_name: None, message });
+        }
+        let metadata: Metadata = serde_json::from_slice(&output.stdout).map_err(|error| {
             let expected = "the metadata of a package";
             Error::UnexpectedOutput { tool: "cargo", expected, got: error.to_string() }
         })?;
@@ -79,7 +99,7 @@ impl Package {
         Ok(Self { name: package.name, root, target: metadata.target_directory })
     }
 
-    /// Compiles the crate; returns the archives of bitcode, the crate's own first.
+    /// Compiles the crate.
     ///
     /// Only the crate itself is told `arch`, so that it can ask for it by `cfg`; its dependencies are
     /// compiled once for all. What code is generated for is up to `llc`, for all of it.
@@ -88,16 +108,11 @@ impl Package {
         toolchain: &Toolchain,
         arch: Arch,
         target_dir: &Path,
-    ) -> Result<Vec<PathBuf>, Error> {
+    ) -> Result<Compiled, Error> {
         let mut cargo = command(toolchain, &self.root);
         cargo
             .args(["rustc", "--package", &self.name, "--lib", "--crate-type=rlib", "--release"])
-            .args([
-                "--target",
-                TARGET,
-                "-Zbuild-std=core",
-                "--message-format=json-render-diagnostics",
-            ])
+            .args(["--target", TARGET, "-Zbuild-std=core", "--message-format=json"])
             .arg("--target-dir")
             .arg(target_dir)
             .arg("--")
@@ -107,31 +122,37 @@ impl Package {
             cargo.env(format!("CARGO_PROFILE_RELEASE_{option}"), value);
         }
 
-        let printed = run(&mut cargo, &self.root, Some(&self.name))?;
-        let manifest = self.root.join("Cargo.toml");
-        let mut archives = Vec::new();
-        for message in printed.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok())
-        {
-            let is_ours = message.manifest_path == manifest;
-            let Some(target) = message.target.filter(|_| message.reason == "compiler-artifact")
-            else {
-                continue;
-            };
-            let is_archive = |file: &PathBuf| {
-                file.extension().is_some_and(|extension| extension == "rlib")
-                    && file.components().any(|component| component.as_os_str() == TARGET)
-            };
-            archives.extend(
-                message
-                    .filenames
-                    .into_iter()
-                    .find(is_archive)
-                    .map(|file| (!is_ours, target.name, file)),
-            );
+        let output = output(&mut cargo, &self.root)?;
+        let printed = String::from_utf8_lossy(&output.stdout);
+        let messages = printed.lines().filter_map(|line| serde_json::from_str(line).ok());
+        let messages: Vec<Message> = messages.collect();
+        let said: String =
+            messages.iter().filter_map(|said| said.message.as_ref()?.rendered.as_deref()).collect();
+        if !output.status.success() {
+            let progress = String::from_utf8_lossy(&output.stderr);
+            return Err(Error::Tool {
+                tool: "cargo",
+                crate_name: Some(self.name.clone()),
+                message: format!("{said}{progress}"),
+            });
         }
+
+        let manifest = self.root.join("Cargo.toml");
+        let is_archive = |file: &PathBuf| {
+            file.extension().is_some_and(|extension| extension == "rlib")
+                && file.components().any(|component| component.as_os_str() == TARGET)
+        };
+        let built = messages.into_iter().filter(|message| message.reason == "compiler-artifact");
+        let mut archives: Vec<_> = built
+            .filter_map(|message| {
+                let file = message.filenames.into_iter().find(is_archive)?;
+                Some((message.manifest_path != manifest, message.target?.name, file))
+            })
+            .collect();
         // Cargo reports them in the order in which they happened to be ready.
         archives.sort();
-        Ok(archives.into_iter().map(|(_, _, file)| file).collect())
+        let archives = archives.into_iter().map(|(_, _, file)| file).collect();
+        Ok(Compiled { archives, warnings: said })
     }
 
     fn flags(toolchain: &Toolchain) -> Vec<String> {
@@ -181,18 +202,8 @@ fn command(toolchain: &Toolchain, folder: &Path) -> Command {
     cargo
 }
 
-fn run(cargo: &mut Command, folder: &Path, crate_name: Option<&str>) -> Result<String, Error> {
-    let output = cargo.stdin(Stdio::null()).output().map_err(|source| Error::Io {
-        action: "run cargo in",
-        path: folder.to_owned(),
-        source,
-    })?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    Err(Error::Tool {
-        tool: "cargo",
-        crate_name: crate_name.map(str::to_owned),
-        message: String::from_utf8_lossy(&output.stderr).into_owned(),
-    })
+fn output(cargo: &mut Command, folder: &Path) -> Result<Output, Error> {
+    let path = folder.to_owned();
+    let io = |source| Error::Io { action: "run cargo in", path, source };
+    cargo.stdin(Stdio::null()).output().map_err(io)
 }

@@ -61,8 +61,8 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/fragile");
         let package = Package::at(&toolchain, &root).expect("the fixture is a package");
         let target = package.target.join("cuda-builder");
-        let archives = package.compile(&toolchain, ARCH, &target).expect("the fixture compiles");
-        let module = toolchain.link(&archives).expect("the fixture links");
+        let compiled = package.compile(&toolchain, ARCH, &target).expect("the fixture compiles");
+        let module = toolchain.link(&compiled.archives).expect("the fixture links");
         (toolchain, module)
     }
 

@@ -82,6 +82,13 @@ fn kernels_know_their_architecture() {
 }
 
 #[test]
+fn warnings_are_handed_on() {
+    let warnings = build(builder("fragile", Arch::Sm100a)).warnings;
+    assert!(warnings.contains("`nobody_calls_this` is never used"), "{warnings}");
+    assert_eq!(build(builder("good", Arch::Sm100a)).warnings, "");
+}
+
+#[test]
 fn panics_are_refused() {
     let error = builder("panics", Arch::Sm100a).build().expect_err("it checks bounds");
     let text = error.to_string();

@@ -13,7 +13,7 @@ const REBUILD: &str = "run `cargo xtask ptx` and look at the difference";
 
 /// What is wrong, a line for each.
 pub fn check(folder: &Path) -> Result<Vec<String>> {
-    let text = read(&folder.join(manifest::NAME)).context(REBUILD)?;
+    let text = read(&folder.join(manifest::NAME))?;
     let recorded = Manifest::parse(&text)?;
     let checked_in = checked_in(folder)?;
     let (rebuilt, built) = build_all()?;
@@ -46,7 +46,7 @@ fn checked_in(folder: &Path) -> Result<Vec<Built>> {
         .into_iter()
         .map(|arch| {
             let name = format!("msa_{arch}.ptx");
-            let ptx = read(&folder.join(&name)).context(REBUILD)?;
+            let ptx = read(&folder.join(&name))?;
             audit::examine(&name, ptx, arch, &ptxas, &scratch)
         })
         .collect()
@@ -94,9 +94,8 @@ fn differences(
         if expected.sha256 != file.sha256 {
             let [expected, got] = [&expected.sha256, &file.sha256];
             problems.push(format!("{name}: expected SHA-256 {expected}, got {got}: {REBUILD}"));
-        }
-        if expected != file && recorded.compiler.ptxas == rebuilt.compiler.ptxas {
-            problems.push(format!("{name}: the manifest describes another file: {REBUILD}"));
+        } else if expected != file && recorded.compiler.ptxas == rebuilt.compiler.ptxas {
+            problems.push(format!("{name}: the manifest describes it wrongly: {REBUILD}"));
         }
         if recorded.compiler.is_equivalent(&rebuilt.compiler) {
             let fresh = built.iter().find(|built| &built.file.name == name);
@@ -197,7 +196,7 @@ mod tests {
         let hash = |recorded: &mut Manifest| recorded.files[0].sha256 = "0".to_owned();
         finds(&problems(hash, PTX), "msa_sm_100.ptx: expected SHA-256 0, got ");
         let registers = |recorded: &mut Manifest| recorded.files[0].kernels[0].registers = 9;
-        finds(&problems(registers, PTX), "the manifest describes another file");
+        finds(&problems(registers, PTX), "the manifest describes it wrongly");
         let count = |recorded: &mut Manifest| {
             recorded.files[0].kernels[0].collectives.insert("bar.sync".to_owned(), 2);
         };

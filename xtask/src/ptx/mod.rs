@@ -6,8 +6,8 @@ mod fingerprint;
 mod manifest;
 
 use crate::workspace;
-use anyhow::{Context, Result};
-use cuda_builder::{Arch, CudaBuilder, Output, toolchain};
+use anyhow::{Context, Result, anyhow, bail};
+use cuda_builder::{Arch, CudaBuilder, Error, Output, toolchain};
 use manifest::{Compiler, File, Manifest};
 use std::{
     fs,
@@ -68,10 +68,15 @@ fn build_all() -> Result<(Manifest, Vec<Built>)> {
             .arch(arch)
             .copy_to(&path)
             .build()
-            .with_context(|| {
-                format!("cannot build {name}; `cargo xtask setup` gets missing tools")
-            })?;
-        let Output { ptx, versions, .. } = output;
+            .map_err(|error| match error {
+                Error::MissingTool(_) => anyhow!(error).context("run `cargo xtask setup`"),
+                _ => anyhow!(error),
+            })
+            .with_context(|| format!("cannot build {name}"))?;
+        let Output { ptx, versions, warnings, .. } = output;
+        if !warnings.is_empty() {
+            bail!("the kernels compile with warnings for {arch}:\n{warnings}");
+        }
         built.push(audit::examine(&name, ptx, arch, &ptxas, &scratch)?);
         compiler = Some(versions);
     }
@@ -95,6 +100,8 @@ fn write(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
+/// Reads a file of `host/ptx`.
 fn read(path: &Path) -> Result<String> {
-    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+    fs::read_to_string(path)
+        .with_context(|| format!("cannot read {}; `cargo xtask ptx` makes it", path.display()))
 }

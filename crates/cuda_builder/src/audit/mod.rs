@@ -1,6 +1,6 @@
 //! What is wrong with a PTX that assembles and even gives the right results.
 //!
-//! [`examine`] reads the text and [`assemble`] asks ptxas; both report [`Finding`]s, each of them one
+//! [`examine`] reads the text and [`assemble()`] asks ptxas; both report [`Finding`]s, each of them one
 //! line of the PTX. They work on any PTX, whoever built it.
 
 mod assemble;
