@@ -36,14 +36,14 @@ pub fn run() -> Result<()> {
         gemm / 1e9
     );
     println!(
-        "{:<32} {:<26} {:>9} {:>9} {:>8}",
+        "{:<35} {:<25} {:>9} {:>9} {:>8}",
         "operator", "backend, tier, route", "time", "GFLOP/s", "of gemm"
     );
     for operator in &mut operators {
         let seconds = median(&mut operator.times).as_secs_f64();
         let rate = operator.flops / seconds;
         println!(
-            "{:<32} {:<26} {:>6.2} ms {:>9.0} {:>7.0}%",
+            "{:<35} {:<25} {:>6.2} ms {:>9.0} {:>7.0}%",
             operator.name,
             operator.dispatch,
             seconds * 1e3,
