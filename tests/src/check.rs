@@ -144,19 +144,17 @@ impl List<'_> {
             BlockIds::Indexer(_) => expected.and_then(|expected| expected.block_ids.as_ref()),
         };
         let wanted = wanted.map(|lists| oracle::list(lists, kv_head, row));
-        let as_wanted = wanted.is_none_or(|wanted| wanted == ids);
+        let as_given = matches!(trace.block_ids, BlockIds::Given(..));
         let right = match wanted {
-            Some(_) if trace.exact_scores || matches!(trace.block_ids, BlockIds::Given(..)) => {
-                as_wanted
-            }
-            Some(_) if as_wanted => true,
+            Some(wanted) if wanted == ids => true,
+            Some(_) if as_given || trace.exact_scores => false,
             _ => self.may_be_selected(ids),
         };
 
         let mut tally = Tally::default();
         tally.verdict.wrong_lists = usize::from(!right);
         // What is stored holds for the wanted list alone.
-        let expected = expected.filter(|_| as_wanted);
+        let expected = expected.filter(|_| wanted == Some(ids));
         let group = oracle::group(trace);
         for head in kv_head * group..(kv_head + 1) * group {
             let query_head = row * trace.q.shape()[1] + head;

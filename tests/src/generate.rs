@@ -38,7 +38,7 @@ pub struct Recipe {
     pub values: Values,
     /// Leading blocks whose pages all requests share that have them filled.
     pub shared_blocks: usize,
-    /// Pages of the main cache that hold nobody's block; the index cache has one more.
+    /// Pages of the main cache that hold nobody's block; the index cache has twice as many.
     pub spare_pages: usize,
 }
 
@@ -87,7 +87,7 @@ impl Recipe {
     /// If the recipe asks for lengths that do not fit the contract's types.
     pub fn trace(&self) -> Trace {
         let rows = self.requests.iter().map(|request| request.new_tokens).sum();
-        let index = self.placement(Stream::IndexPlacement, self.spare_pages + 1);
+        let index = self.placement(Stream::IndexPlacement, 2 * self.spare_pages);
         let main = self.placement(Stream::MainPlacement, self.spare_pages);
         let indexer = IndexerInputs {
             index_q: self.queries(Stream::IndexQ, rows, self.kv_heads),

@@ -2,9 +2,12 @@
 
 mod bench;
 mod demo;
+mod ptx;
 mod replay;
+mod setup;
 mod test;
 mod trace;
+mod workspace;
 
 use std::process::ExitCode;
 
@@ -24,6 +27,10 @@ enum Task {
     Trace(trace::MakeTrace),
     /// Measure the operators.
     Bench(bench::Bench),
+    /// Find or install the tools that compile the kernels.
+    Setup(setup::Setup),
+    /// Rebuild the PTX that is checked in, or check it.
+    Ptx(ptx::Ptx),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -33,5 +40,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Replay(replay) => replay.run(),
         Task::Trace(trace) => trace.run(),
         Task::Bench(bench) => bench.run(),
+        Task::Setup(setup) => setup.run(),
+        Task::Ptx(ptx) => ptx.run(),
     }
 }

@@ -1,6 +1,10 @@
 use crate::{DevicePtr, IdOrder};
 
 /// Parameters of the kernel `block_topk`: select each row's blocks from their scores.
+///
+/// Launch it with a grid of `(rows, index_heads)`, a block of `(threads, 1, 1)`, where `threads` is a
+/// multiple of 32 up to [`MAX_THREADS`](Self::MAX_THREADS), and
+/// [`shared_bytes`](Self::shared_bytes) of dynamic shared memory. The result does not depend on `threads`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct BlockTopkParams {
@@ -18,7 +22,7 @@ pub struct BlockTopkParams {
     pub rows: u32,
     /// Requests.
     pub batch: u32,
-    /// Floats between two rows of `scores`: at least the blocks of the longest horizon.
+    /// Floats between two rows of `scores`: at least `max_blocks`.
     pub score_stride: u32,
     /// Ids that each row selects, 1 to [`MAX_TOPK`](crate::MAX_TOPK).
     pub topk: u32,
@@ -28,8 +32,23 @@ pub struct BlockTopkParams {
     pub local_blocks: u32,
     /// The order in which a row's ids are listed.
     pub id_order: IdOrder,
-    /// Unused; keeps the size a multiple of the alignment without implicit padding.
-    pub reserved: u32,
+    /// Blocks of the longest horizon, up to [`MAX_BLOCKS`](crate::MAX_BLOCKS). A horizon that turns out
+    /// longer on the device is cut to it.
+    pub max_blocks: u32,
+}
+
+impl BlockTopkParams {
+    /// Most threads that a block of the grid may have.
+    pub const MAX_THREADS: u32 = 512;
+
+    /// Scores that a thread handles together.
+    pub const SCORES_AT_ONCE: u32 = 4;
+
+    /// Dynamic shared memory of a launch, in bytes: a word for each block of a horizon, rounded up to
+    /// what all threads handle at once.
+    pub const fn shared_bytes(max_blocks: u32, threads: u32) -> u32 {
+        max_blocks.next_multiple_of(Self::SCORES_AT_ONCE * threads) * size_of::<u32>() as u32
+    }
 }
 
 const _: () = assert!(size_of::<BlockTopkParams>() == 64 && align_of::<BlockTopkParams>() == 8);

@@ -128,20 +128,20 @@ pub(crate) struct AttentionProblem<'a> {
 }
 
 impl AttentionProblem<'_> {
-    /// The blocks from which a row sees at least one key, in the order and as often as listed.
+    /// The blocks from which a row sees at least one key, in the order and as often as listed. That
+    /// leaves out negative ids and, as nobody sees past the last key, ids past the last block.
     pub(crate) fn selected(
         &self,
         request: &Request,
         row: usize,
         kv_head: usize,
     ) -> impl Iterator<Item = usize> {
-        let blocks = request.blocks();
         let position = request.position(row);
         self.block_ids
             .run([kv_head, row, 0])
             .iter()
             .filter_map(|&id| usize::try_from(id).ok())
-            .filter(move |&block| block < blocks && visible_keys(position, block) > 0)
+            .filter(move |&block| visible_keys(position, block) > 0)
     }
 }
 

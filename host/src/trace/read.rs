@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use bytemuck::Pod;
 use half::bf16;
-use msa_abi::{IdOrder, MAX_TOPK};
+use msa_abi::{HEAD_DIM, IdOrder, MAX_TOPK};
 use safetensors::{Dtype, SafeTensors};
 
 use super::{BlockIds, Expected, IndexerInputs, Tensor, Trace, TraceError};
@@ -37,7 +37,8 @@ impl Trace {
             Some(_) if !tensors.any(INDEXER_TENSORS) => None,
             _ => Some(tensors.indexer_inputs(&metadata)?),
         };
-        let [rows, heads, head_dim] = q.shape();
+        let [rows, heads, _] = q.shape();
+        expect_shape("q", &q, [rows, heads, HEAD_DIM])?;
         if let Some(given) = &given {
             let [kv_heads, _, _] = given.shape();
             expect_shape("block_ids", given, [kv_heads, rows, selection.topk])?;
@@ -49,7 +50,7 @@ impl Trace {
         };
         let kv_pages: Tensor<bf16, 6> = tensors.required("kv_pages")?;
         if let Some(inputs) = &indexer {
-            expect_shape("index_q", &inputs.index_q, [rows, kv_pages.shape()[4], head_dim])?;
+            expect_shape("index_q", &inputs.index_q, [rows, kv_pages.shape()[4], HEAD_DIM])?;
         }
 
         let expected = match tensors.any(["expected.output", "expected.lse"]) {
@@ -61,7 +62,7 @@ impl Trace {
             }),
         };
         if let Some(Expected { block_ids, output, lse }) = &expected {
-            expect_shape("expected.output", output, [rows, heads, head_dim])?;
+            expect_shape("expected.output", output, [rows, heads, HEAD_DIM])?;
             expect_shape("expected.lse", lse, [rows, heads])?;
             if let Some(ids) = block_ids {
                 expect_shape("expected.block_ids", ids, [id_heads, rows, selection.topk])?;

@@ -53,7 +53,7 @@ impl Trace {
             tensors.push(tensor("expected.lse", Dtype::F32, &expected.lse)?);
         }
         let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-        Ok(safetensors::serialize_to_file(tensors, Some(metadata), path.as_ref())?)
+        write_file(path.as_ref(), tensors, Some(metadata))
     }
 }
 
@@ -68,11 +68,20 @@ impl Outcome {
             tensor("output", Dtype::BF16, &self.output)?,
             tensor("lse", Dtype::F32, &self.lse)?,
         ];
-        Ok(safetensors::serialize_to_file(tensors, None::<HashMap<_, _>>, path.as_ref())?)
+        write_file(path.as_ref(), tensors, None)
     }
 }
 
 type Named<'a> = (&'static str, TensorView<'a>);
+
+/// Writes a file with the permissions of any other; safetensors' own function makes a private one.
+fn write_file<'a>(
+    path: &Path,
+    tensors: impl IntoIterator<Item = Named<'a>>,
+    metadata: Option<HashMap<String, String>>,
+) -> Result<(), TraceError> {
+    Ok(std::fs::write(path, safetensors::serialize(tensors, metadata)?)?)
+}
 
 fn tensor<'a, T: NoUninit, const RANK: usize>(
     name: &'static str,

@@ -1,3 +1,15 @@
 //! Every promise of the contract that a CPU can keep, one topic a file.
 
+mod any_step;
+mod attention;
+mod bits;
+mod generator;
 mod golden;
+mod horizon;
+mod layout;
+mod memory;
+mod reader;
+mod refusals;
+mod selection;
+mod steps;
+mod verdict;

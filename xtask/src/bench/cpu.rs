@@ -35,12 +35,15 @@ pub fn run() -> Result<()> {
         rayon::current_num_threads(),
         gemm / 1e9
     );
-    println!("{:<28} {:>22} {:>11} {:>9} {:>9}", "operator", "", "time", "GFLOP/s", "of gemm");
+    println!(
+        "{:<35} {:<25} {:>9} {:>9} {:>8}",
+        "operator", "backend, tier, route", "time", "GFLOP/s", "of gemm"
+    );
     for operator in &mut operators {
         let seconds = median(&mut operator.times).as_secs_f64();
         let rate = operator.flops / seconds;
         println!(
-            "{:<28} {:>22} {:>8.3} ms {:>9.1} {:>8.0}%",
+            "{:<35} {:<25} {:>6.2} ms {:>9.0} {:>7.0}%",
             operator.name,
             operator.dispatch,
             seconds * 1e3,
@@ -57,10 +60,10 @@ fn cases() -> Vec<(&'static str, Recipe)> {
         ..Recipe::default()
     };
     vec![
-        ("2048 after 8192, 16/1", of(1, 2048, 8192)),
-        ("8 x 4 after 8192, 16/1", of(8, 4, 8192)),
-        ("8 x 1 after 32767, 16/1", of(8, 1, 32_767)),
-        ("1 x 1 after 32767, 16/1", of(1, 1, 32_767)),
+        ("2048 rows after 8192, 16/1", of(1, 2048, 8192)),
+        ("8 x 4 rows after 8192, 16/1", of(8, 4, 8192)),
+        ("8 x 1 row after 32767, 16/1", of(8, 1, 32_767)),
+        ("1 x 1 row after 32767, 16/1", of(1, 1, 32_767)),
     ]
 }
 

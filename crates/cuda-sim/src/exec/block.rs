@@ -40,7 +40,10 @@ struct BarrierState {
 enum State {
     Ready,
     /// Until a barrier has completed this many phases.
-    Waiting { barrier: usize, phase: u64 },
+    Waiting {
+        barrier: usize,
+        phase: u64,
+    },
     Exited,
 }
 

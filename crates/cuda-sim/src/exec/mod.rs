@@ -34,7 +34,10 @@ pub(crate) enum Flow {
     Jump(u32),
     Exit,
     /// On, once the barrier has completed this many phases.
-    Wait { barrier: u32, phase: u64 },
+    Wait {
+        barrier: u32,
+        phase: u64,
+    },
 }
 
 /// Why execution stops, and for which lane.

@@ -144,7 +144,9 @@ impl<'a> Warp<'a> {
                 match register.class {
                     Class::Word => self.words[index],
                     Class::Double => self.doubles[index].map(|value| value as u32),
-                    Class::Predicate => unreachable!("decoding lets no predicate stand for a value"),
+                    Class::Predicate => {
+                        unreachable!("decoding lets no predicate stand for a value")
+                    }
                 }
             }
         })
@@ -224,7 +226,8 @@ pub(crate) fn specials(
     for lane in 0..LANES {
         let thread = crate::exec::unflatten((warp * LANES + lane) as u32, threads);
         let bit = 1_u32 << lane;
-        for (axis, special) in [Special::TidX, Special::TidY, Special::TidZ].into_iter().enumerate() {
+        for (axis, special) in [Special::TidX, Special::TidY, Special::TidZ].into_iter().enumerate()
+        {
             values[special as usize][lane] = thread[axis];
         }
         let others = [

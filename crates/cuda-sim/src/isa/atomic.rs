@@ -39,11 +39,8 @@ enum Function {
 impl Atomic {
     pub(super) fn decode(text: &Text) -> Result<Self, LoadError> {
         use Function::*;
-        let spaces = [
-            ("global", Space::Global),
-            ("shared", Space::Shared),
-            ("shared::cta", Space::Shared),
-        ];
+        let spaces =
+            [("global", Space::Global), ("shared", Space::Shared), ("shared::cta", Space::Shared)];
         let functions = [
             ("add", Add),
             ("min", Min),
@@ -114,7 +111,10 @@ impl Atomic {
                     let start = address - allocation.start();
                     if !allocation.is_written(start, access.bytes) {
                         let space = "global";
-                        return Err(at(crate::fault::FaultKind::UninitializedMemory { space, address }));
+                        return Err(at(crate::fault::FaultKind::UninitializedMemory {
+                            space,
+                            address,
+                        }));
                     }
                     allocation.update(start, access.bytes, f)
                 }
@@ -150,9 +150,27 @@ impl Atomic {
             Function::Or => held | a,
             Function::Xor => held ^ a,
             Function::Exchange => a,
-            Function::CompareAndSwap => if held == a { b } else { held },
-            Function::Increment => if held >= a { 0 } else { held + 1 },
-            Function::Decrement => if held == 0 || held > a { a } else { held - 1 },
+            Function::CompareAndSwap => {
+                if held == a {
+                    b
+                } else {
+                    held
+                }
+            }
+            Function::Increment => {
+                if held >= a {
+                    0
+                } else {
+                    held + 1
+                }
+            }
+            Function::Decrement => {
+                if held == 0 || held > a {
+                    a
+                } else {
+                    held - 1
+                }
+            }
         }
     }
 }

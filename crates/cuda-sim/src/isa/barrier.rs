@@ -25,9 +25,8 @@ impl Barrier {
         match text.mnemonic() {
             "membar" | "fence" => {
                 // Which accesses it orders, and for whom.
-                let words = [
-                    "sc", "acq_rel", "acquire", "release", "cta", "cluster", "gpu", "gl", "sys",
-                ];
+                let words =
+                    ["sc", "acq_rel", "acquire", "release", "cta", "cluster", "gpu", "gl", "sys"];
                 while words.iter().any(|word| text.eat(word)) {}
                 text.finish(0)?;
                 Ok(Self::Fence)

@@ -117,7 +117,12 @@ impl Compare {
             None => None,
         };
         let from = [text.source(1, ty)?, text.source(2, ty)?];
-        Ok(Self::Predicate { test: Test { relation, unordered, ftz, ty, from }, combine, to, opposite })
+        Ok(Self::Predicate {
+            test: Test { relation, unordered, ftz, ty, from },
+            combine,
+            to,
+            opposite,
+        })
     }
 
     pub(super) fn execute(&self, cx: &mut Cx, mask: u32) -> Result<(), Stop> {

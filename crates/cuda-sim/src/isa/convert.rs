@@ -15,7 +15,14 @@ pub(crate) enum Convert {
     /// From an integer to f32 or f64, to nearest even.
     ToFloat { to: Register, to_ty: Type, from: Source, from_ty: Type },
     /// From f32 or f64 to an integer, saturating; NaN to 0.
-    FromFloat { to: Register, to_ty: Type, from: Source, from_ty: Type, rounding: Rounding, ftz: bool },
+    FromFloat {
+        to: Register,
+        to_ty: Type,
+        from: Source,
+        from_ty: Type,
+        rounding: Rounding,
+        ftz: bool,
+    },
     /// To a float of another width, to nearest even.
     Float { to: Register, to_ty: Type, from: Source, from_ty: Type },
     /// Two f32 to a pair of 16-bit floats, the first in the upper half.

@@ -242,7 +242,10 @@ impl<'a> Text<'a> {
     }
 
     /// A predicate that may be negated.
-    pub(crate) fn predicate_operand(&self, operand: &Operand) -> Result<(Register, bool), LoadError> {
+    pub(crate) fn predicate_operand(
+        &self,
+        operand: &Operand,
+    ) -> Result<(Register, bool), LoadError> {
         match operand {
             Operand::Not(name) => Ok((self.predicate_named(name)?, true)),
             operand => Ok((self.destination_of(operand, Type::Pred)?, false)),
@@ -281,7 +284,9 @@ impl<'a> Text<'a> {
                 },
             },
             Operand::Offset(name, offset) => match self.scope.find(name) {
-                Some(Binding::Symbol(_, address)) => immediate(address.wrapping_add_signed(*offset)),
+                Some(Binding::Symbol(_, address)) => {
+                    immediate(address.wrapping_add_signed(*offset))
+                }
                 _ => Err(self.refuse(format!("{name} is no variable"))),
             },
             _ => Err(self.refuse(format!("{operand} where a value of {ty:?} is expected"))),

@@ -145,13 +145,31 @@ impl Float {
 fn ordered(a: f32, b: f32, nan: bool, first: impl Fn(f32, f32) -> bool) -> f32 {
     match (a.is_nan(), b.is_nan()) {
         (true, true) => f32::NAN,
-        (true, false) => if nan { a } else { b },
-        (false, true) => if nan { b } else { a },
+        (true, false) => {
+            if nan {
+                a
+            } else {
+                b
+            }
+        }
+        (false, true) => {
+            if nan {
+                b
+            } else {
+                a
+            }
+        }
         (false, false) if a == b => {
             let sign = |value: f32| if value.is_sign_negative() { -1.0 } else { 1.0 };
             if first(sign(a), sign(b)) { a } else { b }
         }
-        (false, false) => if first(a, b) { a } else { b },
+        (false, false) => {
+            if first(a, b) {
+                a
+            } else {
+                b
+            }
+        }
     }
 }
 

@@ -46,7 +46,10 @@ enum Function {
     Bfi,
     Lop3(u8),
     /// Whether to the left, and whether a shift of 32 or more stops at 32.
-    Funnel { left: bool, clamp: bool },
+    Funnel {
+        left: bool,
+        clamp: bool,
+    },
     Prmt,
 }
 
@@ -184,7 +187,11 @@ impl Integer {
         // Every function of one width: on 64-bit integers, of which the low bits are kept.
         let narrow = move |value: u64| value & (u64::MAX >> (64 - bits));
         let extend = move |value: u64| {
-            if signed { ((value << (64 - bits)) as i64 >> (64 - bits)) as u64 } else { narrow(value) }
+            if signed {
+                ((value << (64 - bits)) as i64 >> (64 - bits)) as u64
+            } else {
+                narrow(value)
+            }
         };
         let f = move |[a, b, c]: [u64; 3]| {
             let (sa, sb, sc) = (extend(a) as i64, extend(b) as i64, extend(c));
@@ -215,9 +222,21 @@ impl Integer {
                 Or => a | b,
                 Xor => a ^ b,
                 Not => !a,
-                Shl => if b as u32 >= bits { 0 } else { a << b as u32 },
+                Shl => {
+                    if b as u32 >= bits {
+                        0
+                    } else {
+                        a << b as u32
+                    }
+                }
                 Shr if signed => (sa >> (b as u32).min(63)) as u64,
-                Shr => if b as u32 >= bits { 0 } else { narrow(a) >> b as u32 },
+                Shr => {
+                    if b as u32 >= bits {
+                        0
+                    } else {
+                        narrow(a) >> b as u32
+                    }
+                }
                 Popc => u64::from(narrow(a).count_ones()),
                 Clz => u64::from(narrow(a).leading_zeros() - (64 - bits)),
                 Brev => a.reverse_bits() >> (64 - bits),

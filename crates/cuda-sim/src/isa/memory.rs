@@ -30,10 +30,38 @@ enum What {
 
 /// Modifiers that say how an access is ordered, for whom, and what caches should make of it.
 const HINTS: [&str; 32] = [
-    "weak", "relaxed", "acquire", "release", "volatile", "cta", "cluster", "gpu", "sys", "nc", "ca",
-    "cg", "cs", "lu", "cv", "wb", "wt", "L1::evict_normal", "L1::evict_unchanged", "L1::evict_first",
-    "L1::evict_last", "L1::no_allocate", "L2::evict_normal", "L2::evict_first", "L2::evict_last",
-    "L2::cache_hint", "L2::64B", "L2::128B", "L2::256B", "mmio", "L1", "L2",
+    "weak",
+    "relaxed",
+    "acquire",
+    "release",
+    "volatile",
+    "cta",
+    "cluster",
+    "gpu",
+    "sys",
+    "nc",
+    "ca",
+    "cg",
+    "cs",
+    "lu",
+    "cv",
+    "wb",
+    "wt",
+    "L1::evict_normal",
+    "L1::evict_unchanged",
+    "L1::evict_first",
+    "L1::evict_last",
+    "L1::no_allocate",
+    "L2::evict_normal",
+    "L2::evict_first",
+    "L2::evict_last",
+    "L2::cache_hint",
+    "L2::64B",
+    "L2::128B",
+    "L2::256B",
+    "mmio",
+    "L1",
+    "L2",
 ];
 
 impl Memory {
@@ -245,12 +273,7 @@ fn load(cx: &mut Cx, space: Option<Space>, access: Access) -> Result<[u8; 32], F
     Ok(loaded)
 }
 
-fn store(
-    cx: &mut Cx,
-    space: Option<Space>,
-    access: Access,
-    from: &[u8],
-) -> Result<(), FaultKind> {
+fn store(cx: &mut Cx, space: Option<Space>, access: Access, from: &[u8]) -> Result<(), FaultKind> {
     let (space, address) = resolve(space, access.address);
     let access = Access { address, ..access };
     match space {

@@ -50,13 +50,12 @@ impl Op {
             "and" | "or" | "xor" | "not" if text.is_of_predicates() => {
                 Self::Data(data::Data::decode_logic(text)?)
             }
-            "and" | "or" | "xor" | "not" | "cnot" | "shl" | "shr" | "shf" | "lop3" | "popc" | "clz"
-            | "bfind" | "brev" | "bfe" | "bfi" | "prmt" | "mul24" | "mad24" | "sad" | "bmsk"
-            | "dp4a" => Self::Integer(integer::Integer::decode(text)?),
-            "add" | "sub" | "mul" | "mad" | "fma" | "div" | "min" | "max" | "abs" | "neg" | "rcp"
-            | "sqrt" | "rsqrt" | "sin" | "cos" | "lg2" | "ex2" | "tanh" | "copysign" | "testp" => {
-                Self::Float(float::Float::decode(text)?)
-            }
+            "and" | "or" | "xor" | "not" | "cnot" | "shl" | "shr" | "shf" | "lop3" | "popc"
+            | "clz" | "bfind" | "brev" | "bfe" | "bfi" | "prmt" | "mul24" | "mad24" | "sad"
+            | "bmsk" | "dp4a" => Self::Integer(integer::Integer::decode(text)?),
+            "add" | "sub" | "mul" | "mad" | "fma" | "div" | "min" | "max" | "abs" | "neg"
+            | "rcp" | "sqrt" | "rsqrt" | "sin" | "cos" | "lg2" | "ex2" | "tanh" | "copysign"
+            | "testp" => Self::Float(float::Float::decode(text)?),
             "setp" | "set" | "selp" | "slct" => Self::Compare(compare::Compare::decode(text)?),
             "cvt" | "cvta" => Self::Convert(convert::Convert::decode(text)?),
             "mov" => Self::Data(data::Data::decode(text)?),
@@ -64,7 +63,9 @@ impl Op {
                 Self::Memory(memory::Memory::decode(text)?)
             }
             "atom" | "red" => Self::Atomic(atomic::Atomic::decode(text)?),
-            "bar" | "barrier" | "membar" | "fence" => Self::Barrier(barrier::Barrier::decode(text)?),
+            "bar" | "barrier" | "membar" | "fence" => {
+                Self::Barrier(barrier::Barrier::decode(text)?)
+            }
             "shfl" | "vote" | "match" | "redux" | "activemask" | "elect" => {
                 Self::WarpWide(warp_wide::WarpWide::decode(text)?)
             }

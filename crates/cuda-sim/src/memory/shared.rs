@@ -29,10 +29,7 @@ const WORD: usize = 4;
 impl SharedMemory {
     /// Memory that nothing has written.
     pub(crate) fn new(bytes: usize) -> Self {
-        Self {
-            bytes: vec![0xff; bytes],
-            words: vec![Shadow::default(); bytes.div_ceil(WORD)],
-        }
+        Self { bytes: vec![0xff; bytes], words: vec![Shadow::default(); bytes.div_ceil(WORD)] }
     }
 
     /// Refuses an access that is out of bounds or misaligned.

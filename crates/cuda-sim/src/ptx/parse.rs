@@ -249,7 +249,8 @@ impl<'a> Parser<'a> {
                     self.at += 1;
                     let space = self.space(space)?;
                     for variable in self.variables(space)? {
-                        statements.push(Statement { line, kind: StatementKind::Variable(variable) });
+                        statements
+                            .push(Statement { line, kind: StatementKind::Variable(variable) });
                     }
                     continue;
                 }
@@ -471,7 +472,11 @@ impl<'a> Parser<'a> {
     }
 
     fn expect(&mut self, punctuation: char) -> Result<(), LoadError> {
-        if self.eat(punctuation) { Ok(()) } else { Err(self.error(format!("expected {punctuation}"))) }
+        if self.eat(punctuation) {
+            Ok(())
+        } else {
+            Err(self.error(format!("expected {punctuation}")))
+        }
     }
 
     fn eat(&mut self, punctuation: char) -> bool {
