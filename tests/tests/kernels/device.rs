@@ -1,0 +1,40 @@
+//! A simulated device, and operands in its memory.
+
+use std::path::Path;
+
+use cuda_sim::device::Device;
+use cuda_sim::{Function, Machine};
+
+/// The files of `host/ptx`, each with a device that it is for.
+pub(crate) const FILES: [(&str, &str); 5] = [
+    ("msa_sm_80.ptx", "sm_80"),
+    ("msa_sm_90a.ptx", "sm_90"),
+    ("msa_sm_100.ptx", "sm_100"),
+    ("msa_sm_100a.ptx", "sm_100"),
+    ("msa_sm_120.ptx", "sm_120"),
+];
+
+/// A device with one kernel of a file loaded.
+pub(crate) fn load(file: &str, device: &str, kernel: &str) -> (Machine, Function) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/ptx").join(file);
+    let ptx = std::fs::read_to_string(&path).expect("the PTX is checked in");
+    let machine = Machine::new(Device::named(device).expect("a known device"));
+    let module = machine.load(&ptx).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let function = module.function(kernel).unwrap_or_else(|| panic!("{file} has no {kernel}"));
+    (machine, function)
+}
+
+/// Values of four bytes each, on the device.
+pub(crate) fn upload<T: Copy>(machine: &Machine, values: &[T], bytes: fn(T) -> [u8; 4]) -> u64 {
+    let bytes: Vec<u8> = values.iter().flat_map(|&value| bytes(value)).collect();
+    let address = machine.allocate(bytes.len() as u64);
+    machine.write(address, &bytes).expect("it was just allocated");
+    address
+}
+
+/// `len` values of four bytes each, from the device.
+pub(crate) fn download(machine: &Machine, address: u64, len: usize) -> Vec<i32> {
+    let mut bytes = vec![0; 4 * len];
+    machine.read(address, &mut bytes).expect("it is allocated");
+    bytes.as_chunks().0.iter().map(|value| i32::from_le_bytes(*value)).collect()
+}
