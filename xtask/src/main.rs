@@ -5,6 +5,7 @@ mod demo;
 mod ptx;
 mod replay;
 mod setup;
+mod sim;
 mod test;
 mod trace;
 mod workspace;
@@ -27,6 +28,8 @@ enum Task {
     Trace(trace::MakeTrace),
     /// Measure the operators.
     Bench(bench::Bench),
+    /// Compare the simulator with a driver's device, instruction by instruction.
+    SimConformance(sim::conformance::Conformance),
     /// Find or install the tools that compile the kernels.
     Setup(setup::Setup),
     /// Rebuild the PTX that is checked in, or check it.
@@ -40,6 +43,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Replay(replay) => replay.run(),
         Task::Trace(trace) => trace.run(),
         Task::Bench(bench) => bench.run(),
+        Task::SimConformance(conformance) => conformance.run(),
         Task::Setup(setup) => setup.run(),
         Task::Ptx(ptx) => ptx.run(),
     }

@@ -1,0 +1,130 @@
+//! A CUDA driver library, real or simulated, as far as running one kernel takes it.
+
+use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
+use std::path::Path;
+use std::ptr::{self, null_mut};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use libloading::Library;
+
+type Status = c_int;
+type Handle = *mut c_void;
+/// `cuLaunchKernel`: the function, blocks, threads, shared memory, stream, parameters.
+type Launch = unsafe extern "C" fn(
+    Handle,
+    c_uint,
+    c_uint,
+    c_uint,
+    c_uint,
+    c_uint,
+    c_uint,
+    c_uint,
+    Handle,
+    *mut *mut c_void,
+    *mut *mut c_void,
+) -> Status;
+
+/// The first device of a driver, with its primary context current on this thread.
+pub struct Driver {
+    library: Library,
+}
+
+impl Driver {
+    pub fn open(path: &Path) -> Result<Self> {
+        // SAFETY: loading a driver runs its initialisers, which is what it is made for.
+        let library = unsafe { Library::new(path) };
+        let library =
+            library.map_err(|error| anyhow!("cannot load {}: {error}", path.display()))?;
+        let driver = Self { library };
+        let init: unsafe extern "C" fn(c_uint) -> Status = driver.function(c"cuInit")?;
+        // SAFETY: 0 is the only flag there is.
+        check("cuInit", unsafe { init(0) })?;
+        let mut context: Handle = null_mut();
+        let retain: unsafe extern "C" fn(*mut Handle, c_int) -> Status =
+            driver.function(c"cuDevicePrimaryCtxRetain")?;
+        // SAFETY: the out-pointer is valid.
+        check("cuDevicePrimaryCtxRetain", unsafe { retain(&mut context, 0) })?;
+        let set_current: unsafe extern "C" fn(Handle) -> Status =
+            driver.function(c"cuCtxSetCurrent")?;
+        // SAFETY: the context was just retained, and is never released.
+        check("cuCtxSetCurrent", unsafe { set_current(context) })?;
+        Ok(driver)
+    }
+
+    pub fn device_name(&self) -> Result<String> {
+        let get: unsafe extern "C" fn(*mut c_char, c_int, c_int) -> Status =
+            self.function(c"cuDeviceGetName")?;
+        let mut name = [0_u8; 256];
+        // SAFETY: the buffer has the length that is given.
+        check("cuDeviceGetName", unsafe { get(name.as_mut_ptr().cast(), name.len() as c_int, 0) })?;
+        let end = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
+        Ok(String::from_utf8_lossy(&name[..end]).into_owned())
+    }
+
+    /// Runs the kernel `test` of a module on `blocks` of 256 threads. It reads `from`, and `to` holds
+    /// what it made of `to`.
+    pub fn run(&self, ptx: &str, blocks: u32, from: &[u8], to: &mut [u8]) -> Result<()> {
+        let ptx = CString::new(ptx)?;
+        let load: unsafe extern "C" fn(*mut Handle, *const c_void) -> Status =
+            self.function(c"cuModuleLoadData")?;
+        let mut module: Handle = null_mut();
+        // SAFETY: the out-pointer is valid and the text ends in a NUL.
+        check("cuModuleLoadData", unsafe { load(&mut module, ptx.as_ptr().cast()) })?;
+        let get: unsafe extern "C" fn(*mut Handle, Handle, *const c_char) -> Status =
+            self.function(c"cuModuleGetFunction")?;
+        let mut function: Handle = null_mut();
+        // SAFETY: the module is loaded, and the name ends in a NUL.
+        check("cuModuleGetFunction", unsafe { get(&mut function, module, c"test".as_ptr()) })?;
+
+        let (source, target) = (self.upload(from)?, self.upload(to)?);
+        let launch: Launch = self.function(c"cuLaunchKernel")?;
+        let mut parameters =
+            [&source, &target].map(|address| ptr::from_ref(address).cast_mut().cast());
+        let (stream, none) = (null_mut(), null_mut());
+        // SAFETY: the kernel has two parameters, of 8 bytes each, and stays within both buffers.
+        let status = unsafe {
+            launch(function, blocks, 1, 1, 256, 1, 1, 0, stream, parameters.as_mut_ptr(), none)
+        };
+        check("cuLaunchKernel", status)?;
+        let copy: unsafe extern "C" fn(*mut c_void, u64, usize) -> Status =
+            self.function(c"cuMemcpyDtoH_v2")?;
+        // SAFETY: the buffer has the length that is given. The copy waits for the kernel.
+        check("cuMemcpyDtoH_v2", unsafe { copy(to.as_mut_ptr().cast(), target, to.len()) })?;
+
+        let free: unsafe extern "C" fn(u64) -> Status = self.function(c"cuMemFree_v2")?;
+        for address in [source, target] {
+            // SAFETY: it was allocated above, and the kernel is done.
+            check("cuMemFree_v2", unsafe { free(address) })?;
+        }
+        let unload: unsafe extern "C" fn(Handle) -> Status = self.function(c"cuModuleUnload")?;
+        // SAFETY: nothing of the module is used any more.
+        check("cuModuleUnload", unsafe { unload(module) })
+    }
+
+    /// The device address of a copy of some bytes.
+    fn upload(&self, from: &[u8]) -> Result<u64> {
+        let allocate: unsafe extern "C" fn(*mut u64, usize) -> Status =
+            self.function(c"cuMemAlloc_v2")?;
+        let mut address = 0;
+        // SAFETY: the out-pointer is valid.
+        check("cuMemAlloc_v2", unsafe { allocate(&mut address, from.len()) })?;
+        let copy: unsafe extern "C" fn(u64, *const c_void, usize) -> Status =
+            self.function(c"cuMemcpyHtoD_v2")?;
+        // SAFETY: both sides have the length that is given.
+        check("cuMemcpyHtoD_v2", unsafe { copy(address, from.as_ptr().cast(), from.len()) })?;
+        Ok(address)
+    }
+
+    /// A function of the library. `F` must be its type.
+    fn function<F: Copy>(&self, name: &CStr) -> Result<F> {
+        // SAFETY: every caller states the type that cuda.h gives for that name, and the library
+        // outlives each use, which happens under `&self`.
+        let symbol = unsafe { self.library.get::<F>(name.to_bytes_with_nul()) };
+        symbol.map(|symbol| *symbol).with_context(|| format!("the driver has no {name:?}"))
+    }
+}
+
+fn check(name: &str, status: Status) -> Result<()> {
+    ensure!(status == 0, "{name} failed with error {status}");
+    Ok(())
+}

@@ -1,0 +1,4 @@
+//! Chores of the simulator.
+
+pub mod conformance;
+mod driver;
