@@ -1,8 +1,11 @@
 //! Comparisons and selections.
 
+use std::num::FpCategory;
+
 use super::data::predicate;
 use super::decode::Text;
 use super::program::{Class, Register, Source};
+use super::rounding::{flush, widen};
 use crate::error::LoadError;
 use crate::exec::{Cx, LANES, Lanes, Stop};
 use crate::ptx::{Operand, Type};
@@ -16,6 +19,18 @@ pub(crate) enum Compare {
         to: Option<Register>,
         opposite: Option<Register>,
     },
+    /// `setp` of two pairs: a predicate for each half.
+    PredicatePair {
+        test: Test,
+        combine: Option<(Combine, (Register, bool))>,
+        to: [Option<Register>; 2],
+    },
+    /// `set`: what stands for true and for false, by a comparison.
+    Value { test: Test, combine: Option<(Combine, (Register, bool))>, to: Register, yes: u32 },
+    /// `slct`: the first value where the third is at least 0.
+    BySign { to: Register, from: [Source; 2], by: Source, float: bool },
+    /// `testp`: whether a float is of a category.
+    Category { to: Register, of: Category, ty: Type, from: Source },
     /// `selp`
     Select { to: Register, from: [Source; 2], by: (Register, bool) },
 }
@@ -52,10 +67,50 @@ pub(crate) enum Combine {
     Xor,
 }
 
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Category {
+    Finite,
+    Infinite,
+    Number,
+    NotANumber,
+    Normal,
+    Subnormal,
+}
+
 impl Compare {
     pub(super) fn decode(text: &Text) -> Result<Self, LoadError> {
         match text.mnemonic() {
-            "setp" => Self::decode_predicate(text),
+            "setp" | "set" => Self::decode_comparison(text),
+            "slct" => {
+                let ftz = text.eat("ftz");
+                let (ty, by) = (text.ty()?, text.ty()?);
+                text.finish(4)?;
+                // A subnormal that is flushed keeps its sign, and -0 is at least 0.
+                if ftz || !matches!(by, Type::S32 | Type::F32) {
+                    return Err(text.refuse("not simulated"));
+                }
+                let from = [text.source(1, ty)?, text.source(2, ty)?];
+                let to = text.destination(0, ty)?;
+                Ok(Self::BySign { to, from, by: text.source(3, by)?, float: by == Type::F32 })
+            }
+            "testp" => {
+                let categories = [
+                    ("finite", Category::Finite),
+                    ("infinite", Category::Infinite),
+                    ("number", Category::Number),
+                    ("notanumber", Category::NotANumber),
+                    ("normal", Category::Normal),
+                    ("subnormal", Category::Subnormal),
+                ];
+                let of = text.one_of(&categories);
+                let of = of.ok_or_else(|| text.refuse("expected a category"))?;
+                let ty = text.ty()?;
+                text.finish(2)?;
+                if !matches!(ty, Type::F32 | Type::F64) {
+                    return Err(text.refuse("not of this type"));
+                }
+                Ok(Self::Category { to: text.predicate(0)?, of, ty, from: text.source(1, ty)? })
+            }
             "selp" => {
                 let ty = text.ty()?;
                 text.finish(4)?;
@@ -69,7 +124,7 @@ impl Compare {
         }
     }
 
-    fn decode_predicate(text: &Text) -> Result<Self, LoadError> {
+    fn decode_comparison(text: &Text) -> Result<Self, LoadError> {
         use Relation::*;
         let relations = [
             ("eq", (Eq, false)),
@@ -96,49 +151,50 @@ impl Compare {
         let combine =
             text.one_of(&[("and", Combine::And), ("or", Combine::Or), ("xor", Combine::Xor)]);
         let ftz = text.eat("ftz");
+        let result = if text.mnemonic() == "set" { Some(text.ty()?) } else { None };
         let ty = text.ty()?;
         text.finish(if combine.is_some() { 4 } else { 3 })?;
-        if !matches!(ty.bits(), 16 | 32 | 64) || matches!(ty, Type::F16x2 | Type::BF16x2) {
+        let is_pair = matches!(ty, Type::F16x2 | Type::BF16x2);
+        if !matches!(ty.bits(), 16 | 32 | 64) || (is_pair && result.is_some()) {
             return Err(text.refuse("not simulated for this type"));
         }
-        if !ty.is_float() && (unordered || matches!(relation, Num | Nan)) {
+        if !ty.is_float() && (unordered || ftz || matches!(relation, Num | Nan)) {
             return Err(text.refuse("a relation of floats"));
         }
-        let destination = |operand: &Operand| match operand {
-            Operand::Sink => Ok(None),
-            operand => text.destination_of(operand, Type::Pred).map(Some),
-        };
-        let (to, opposite) = match text.operand(0)? {
-            Operand::Pair(pair) => (destination(&pair[0])?, destination(&pair[1])?),
-            operand => (destination(operand)?, None),
-        };
         let combine = match combine {
             Some(combine) => Some((combine, text.predicate_operand(text.operand(3)?)?)),
             None => None,
         };
         let from = [text.source(1, ty)?, text.source(2, ty)?];
-        Ok(Self::Predicate {
-            test: Test { relation, unordered, ftz, ty, from },
-            combine,
-            to,
-            opposite,
+        let test = Test { relation, unordered, ftz, ty, from };
+        if let Some(result) = result {
+            let yes = match result {
+                Type::U32 | Type::S32 => u32::MAX,
+                Type::F32 => 1.0_f32.to_bits(),
+                _ => return Err(text.refuse("not simulated for this type")),
+            };
+            return Ok(Self::Value { test, combine, to: text.destination(0, result)?, yes });
+        }
+        let destination = |operand: &Operand| match operand {
+            Operand::Sink => Ok(None),
+            operand => text.destination_of(operand, Type::Pred).map(Some),
+        };
+        let (to, other) = match text.operand(0)? {
+            Operand::Pair(pair) => (destination(&pair[0])?, destination(&pair[1])?),
+            _ if is_pair => return Err(text.refuse("a pair has two results")),
+            operand => (destination(operand)?, None),
+        };
+        Ok(match is_pair {
+            true => Self::PredicatePair { test, combine, to: [to, other] },
+            false => Self::Predicate { test, combine, to, opposite: other },
         })
     }
 
     pub(super) fn execute(&self, cx: &mut Cx, mask: u32) -> Result<(), Stop> {
         match self {
             Self::Predicate { test, combine, to, opposite } => {
-                let holds = test.holds(cx, mask)?;
-                let combined = |value: u32, with: Option<(Combine, u32)>| match with {
-                    None => value,
-                    Some((Combine::And, other)) => value & other,
-                    Some((Combine::Or, other)) => value | other,
-                    Some((Combine::Xor, other)) => value ^ other,
-                };
-                let with = match combine {
-                    Some((combine, other)) => Some((*combine, predicate(cx, *other, mask)?)),
-                    None => None,
-                };
+                let holds = test.holds(cx, mask, 0)?;
+                let with = combination(cx, combine, mask)?;
                 if let Some(to) = to {
                     cx.warp.set_predicate(*to, combined(holds, with), mask);
                 }
@@ -146,19 +202,103 @@ impl Compare {
                     cx.warp.set_predicate(*opposite, combined(!holds, with), mask);
                 }
             }
+            Self::PredicatePair { test, combine, to } => {
+                let halves = [test.holds(cx, mask, 0)?, test.holds(cx, mask, 16)?];
+                let with = combination(cx, combine, mask)?;
+                for (to, holds) in to.iter().zip(halves) {
+                    if let Some(to) = to {
+                        cx.warp.set_predicate(*to, combined(holds, with), mask);
+                    }
+                }
+            }
+            Self::Value { test, combine, to, yes } => {
+                let holds = test.holds(cx, mask, 0)?;
+                let holds = combined(holds, combination(cx, combine, mask)?);
+                cx.warp.set_word(*to, &select(holds, &[*yes; LANES], &[0; LANES]), mask);
+            }
+            Self::BySign { to, from, by, float } => {
+                let by = cx.warp.word(*by, mask)?;
+                let positive = |bits| match float {
+                    true => f32::from_bits(bits) >= 0.0,
+                    false => bits as i32 >= 0,
+                };
+                let choose = bits_of(|lane| positive(by[lane]));
+                choose_into(cx, mask, *to, *from, choose)?;
+            }
+            Self::Category { to, of, ty, from } => {
+                let values = cx.warp.double(*from, mask)?;
+                let holds = bits_of(|lane| match ty {
+                    Type::F64 => of.holds(f64::from_bits(values[lane]).classify()),
+                    _ => of.holds(f32::from_bits(values[lane] as u32).classify()),
+                });
+                cx.warp.set_predicate(*to, holds, mask);
+            }
             Self::Select { to, from: [a, b], by } => {
                 let choose = predicate(cx, *by, mask)?;
-                if to.class == Class::Double {
-                    let (a, b) = (cx.warp.double(*a, mask)?, cx.warp.double(*b, mask)?);
-                    cx.warp.set_double(*to, &select(choose, &a, &b), mask);
-                } else {
-                    let (a, b) = (cx.warp.word(*a, mask)?, cx.warp.word(*b, mask)?);
-                    cx.warp.set_word(*to, &select(choose, &a, &b), mask);
-                }
+                choose_into(cx, mask, *to, [*a, *b], choose)?;
             }
         }
         Ok(())
     }
+}
+
+impl Category {
+    fn holds(self, of: FpCategory) -> bool {
+        use FpCategory::*;
+        match self {
+            Self::Finite => !matches!(of, Nan | Infinite),
+            Self::Infinite => of == Infinite,
+            Self::Number => of != Nan,
+            Self::NotANumber => of == Nan,
+            // The manual counts zero among the normal values.
+            Self::Normal => matches!(of, Normal | Zero),
+            Self::Subnormal => of == Subnormal,
+        }
+    }
+}
+
+/// A bit for each lane.
+fn bits_of(f: impl Fn(usize) -> bool) -> u32 {
+    (0..LANES).fold(0, |bits, lane| bits | u32::from(f(lane)) << lane)
+}
+
+/// The predicate that a comparison is combined with.
+fn combination(
+    cx: &Cx,
+    combine: &Option<(Combine, (Register, bool))>,
+    mask: u32,
+) -> Result<Option<(Combine, u32)>, Stop> {
+    match combine {
+        Some((combine, other)) => Ok(Some((*combine, predicate(cx, *other, mask)?))),
+        None => Ok(None),
+    }
+}
+
+fn combined(value: u32, with: Option<(Combine, u32)>) -> u32 {
+    match with {
+        None => value,
+        Some((Combine::And, other)) => value & other,
+        Some((Combine::Or, other)) => value | other,
+        Some((Combine::Xor, other)) => value ^ other,
+    }
+}
+
+/// Puts one of two values into a register, the first where a lane's bit is set.
+fn choose_into(
+    cx: &mut Cx,
+    mask: u32,
+    to: Register,
+    [a, b]: [Source; 2],
+    choose: u32,
+) -> Result<(), Stop> {
+    if to.class == Class::Double {
+        let (a, b) = (cx.warp.double(a, mask)?, cx.warp.double(b, mask)?);
+        cx.warp.set_double(to, &select(choose, &a, &b), mask);
+    } else {
+        let (a, b) = (cx.warp.word(a, mask)?, cx.warp.word(b, mask)?);
+        cx.warp.set_word(to, &select(choose, &a, &b), mask);
+    }
+    Ok(())
 }
 
 fn select<T: Copy>(choose: u32, a: &Lanes<T>, b: &Lanes<T>) -> Lanes<T> {
@@ -166,29 +306,27 @@ fn select<T: Copy>(choose: u32, a: &Lanes<T>, b: &Lanes<T>) -> Lanes<T> {
 }
 
 impl Test {
-    /// A bit for each lane.
-    fn holds(&self, cx: &Cx, mask: u32) -> Result<u32, Stop> {
+    /// A bit for each lane. Of pairs, those elements are compared that start at bit `half`.
+    fn holds(&self, cx: &Cx, mask: u32, half: u32) -> Result<u32, Stop> {
         let [a, b] = self.from;
         let (a, b) = (cx.warp.double(a, mask)?, cx.warp.double(b, mask)?);
-        let each = |f: &dyn Fn(u64, u64) -> bool| {
-            (0..LANES).fold(0, |bits, lane| bits | u32::from(f(a[lane], b[lane])) << lane)
-        };
         Ok(match self.ty {
-            Type::F32 => each(&|a, b| {
-                let [a, b] = [a, b].map(|bits| flush(f32::from_bits(bits as u32), self.ftz));
-                self.of_floats(a.into(), b.into())
-            }),
-            Type::F64 => each(&|a, b| self.of_floats(f64::from_bits(a), f64::from_bits(b))),
-            Type::F16 | Type::BF16 => each(&|a, b| {
-                let [a, b] = [a, b].map(|bits| super::float::half_to_f32(self.ty, bits as u16));
-                self.of_floats(a.into(), b.into())
-            }),
+            Type::F64 => {
+                bits_of(|lane| self.of_floats(f64::from_bits(a[lane]), f64::from_bits(b[lane])))
+            }
+            ty if ty.is_float() => {
+                let value = |bits: u64| {
+                    let value = widen(ty, (bits >> half) as u32);
+                    if self.ftz { flush(ty, value) } else { value }
+                };
+                bits_of(|lane| self.of_floats(value(a[lane]), value(b[lane])))
+            }
             ty => {
                 let shift = 64 - ty.bits();
                 if ty.is_signed() {
-                    each(&|a, b| self.of((a << shift) as i64, (b << shift) as i64))
+                    bits_of(|lane| self.of((a[lane] << shift) as i64, (b[lane] << shift) as i64))
                 } else {
-                    each(&|a, b| self.of(a << shift, b << shift))
+                    bits_of(|lane| self.of(a[lane] << shift, b[lane] << shift))
                 }
             }
         })
@@ -215,9 +353,4 @@ impl Test {
             Relation::Num | Relation::Nan => unreachable!("decoded for floats alone"),
         }
     }
-}
-
-/// Subnormals become zero of the same sign under `.ftz`.
-fn flush(value: f32, ftz: bool) -> f32 {
-    if ftz && value.is_subnormal() { 0.0_f32.copysign(value) } else { value }
 }

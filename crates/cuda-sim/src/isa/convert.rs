@@ -1,117 +1,112 @@
 //! Conversions of values and addresses.
 
 use super::decode::Text;
-use super::float::{f32_to_half, half_to_f32};
 use super::lanewise::{doubles, words};
 use super::program::{Class, Register, Source};
+use super::rounding::{Rounding, flush, integer_odd, integer_to_f64, largest, nan, narrow, widen};
 use crate::error::LoadError;
 use crate::exec::{Cx, LANES, Stop};
-use crate::ptx::{Operand, Type};
+use crate::ptx::Type;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Convert {
     /// Between integers: the low bits, extended by the source's type.
-    Integer { to: Register, to_ty: Type, from: Source, from_ty: Type, saturate: bool },
-    /// From an integer to f32 or f64, to nearest even.
-    ToFloat { to: Register, to_ty: Type, from: Source, from_ty: Type },
-    /// From f32 or f64 to an integer, saturating; NaN to 0.
-    FromFloat {
-        to: Register,
-        to_ty: Type,
-        from: Source,
-        from_ty: Type,
-        rounding: Rounding,
-        ftz: bool,
-    },
-    /// To a float of another width, to nearest even.
-    Float { to: Register, to_ty: Type, from: Source, from_ty: Type },
+    Integer { values: Values, saturate: bool },
+    /// From an integer to a float.
+    ToFloat { values: Values, rounding: Rounding, saturate: bool },
+    /// From a float to an integer, saturating.
+    FromFloat { values: Values, rounding: Rounding, ftz: bool },
+    /// Between floats, or to an integral value.
+    Float { values: Values, rounding: Rounding, integral: bool, ftz: bool, clamp: Clamp },
     /// Two f32 to a pair of 16-bit floats, the first in the upper half.
-    Pair { to: Register, element: Type, high: Source, low: Source, relu: bool },
+    Pair { to: Register, ty: Type, from: [Source; 2], rounding: Rounding, clamp: Clamp },
     /// A shared or global address to a generic one and back.
     Address { to: Register, from: Source, add: u64 },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rounding {
-    Nearest,
-    Zero,
-    Down,
-    Up,
+/// What is converted, and to what. Registers may be wider than their types.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Values {
+    to: Register,
+    to_ty: Type,
+    from: Source,
+    from_ty: Type,
 }
 
-/// Where the window to a block's shared memory stands among generic addresses.
+/// What becomes of a float out of some range.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Clamp {
+    /// `.sat`: between 0 and 1, NaN to 0.
+    unit: bool,
+    /// `.relu`: at least 0.
+    positive: bool,
+    /// `.satfinite`: the largest finite value for infinities.
+    finite: bool,
+}
+
+/// Where the windows to a block's shared memory, a thread's local memory and a kernel's parameters
+/// stand among generic addresses; each is as long as the first one's start.
 pub(crate) const SHARED_WINDOW: u64 = 0x0100_0000_0000;
+pub(crate) const LOCAL_WINDOW: u64 = 0x0200_0000_0000;
+pub(crate) const PARAM_WINDOW: u64 = 0x0300_0000_0000;
 
 impl Convert {
     pub(super) fn decode(text: &Text) -> Result<Self, LoadError> {
         if text.mnemonic() == "cvta" {
             return Self::decode_address(text);
         }
-        use Rounding::*;
-        let roundings = [
-            ("rni", Nearest),
-            ("rzi", Zero),
-            ("rmi", Down),
-            ("rpi", Up),
-            ("rn", Nearest),
-            ("rz", Zero),
-            ("rm", Down),
-            ("rp", Up),
-        ];
-        let rounding = text.one_of(&roundings);
+        let integral = text.one_of(&Rounding::INTEGRAL);
+        let rounding = text.one_of(&Rounding::NAMES);
         let ftz = text.eat("ftz");
-        let relu = text.eat("relu");
-        let saturate = text.eat("sat");
-        let to_ty = text.ty()?;
-        let from_ty = text.ty()?;
-        if matches!(to_ty, Type::BF16x2 | Type::F16x2) && from_ty == Type::F32 {
+        let positive = text.eat("relu");
+        let finite = text.eat("satfinite");
+        let unit = text.eat("sat");
+        let clamp = Clamp { unit, positive, finite };
+        let (to_ty, from_ty) = (text.ty()?, text.ty()?);
+        let nearest = rounding.unwrap_or(Rounding::Nearest);
+        let is_half = matches!(to_ty, Type::F16 | Type::BF16 | Type::F16x2 | Type::BF16x2);
+        let halves = matches!(nearest, Rounding::Nearest | Rounding::Zero);
+        if (positive || finite) && !(is_half && from_ty == Type::F32 && halves) {
+            return Err(text.refuse("for f32 to 16-bit floats alone"));
+        }
+        if matches!(to_ty, Type::BF16x2 | Type::F16x2) {
             text.finish(3)?;
-            if rounding != Some(Nearest) || saturate {
-                return Err(text.refuse("only rounding to nearest is simulated"));
+            if from_ty != Type::F32 || rounding.is_none() || !halves || unit || ftz {
+                return Err(text.refuse("not a conversion to a pair"));
             }
-            let element = if to_ty == Type::BF16x2 { Type::BF16 } else { Type::F16 };
+            let from = [text.source(1, from_ty)?, text.source(2, from_ty)?];
             let to = text.destination(0, Type::B32)?;
-            let (high, low) = (text.source(1, from_ty)?, text.source(2, from_ty)?);
-            return Ok(Self::Pair { to, element, high, low, relu });
+            return Ok(Self::Pair { to, ty: to_ty, from, rounding: nearest, clamp });
         }
         text.finish(2)?;
-        if relu {
-            return Err(text.refuse("not simulated"));
-        }
-        // A destination may be wider than the result, and a source than what is converted.
-        let (to, to_bits) = {
-            let (register, declared) = text.register(text.operand(0)?)?;
-            (register, declared.bits())
+        let values = Values::decode(text, to_ty, from_ty)?;
+        let narrows = to_ty.bits() < from_ty.bits() || is_half && from_ty != to_ty;
+        let touches_f32 = to_ty == Type::F32 || from_ty == Type::F32;
+        let known = match (to_ty.is_float(), from_ty.is_float()) {
+            (false, false) => integral.is_none() && rounding.is_none() && !ftz,
+            (true, false) => integral.is_none() && rounding.is_some() && !ftz,
+            // Out of range is clamped in any case, so `.sat` says nothing.
+            (false, true) => integral.is_some() && rounding.is_none(),
+            (true, true) => {
+                let same = to_ty == from_ty;
+                rounding.is_some() == narrows && (integral.is_none() || same)
+            }
         };
-        let from = match text.operand(1)? {
-            operand @ Operand::Name(_) => match text.register(operand) {
-                Ok((register, declared)) if declared.bits() >= from_ty.bits() => {
-                    Source::Register(register)
-                }
-                Ok(_) => return Err(text.refuse("the source has too few bits")),
-                Err(_) => text.source(1, from_ty)?,
-            },
-            _ => text.source(1, from_ty)?,
-        };
-        if to_bits < to_ty.bits() || to.class == Class::Predicate {
-            return Err(text.refuse("the destination has too few bits"));
+        if !known || ftz && !touches_f32 {
+            return Err(text.refuse("not a conversion that there is, or one that is not simulated"));
         }
-        match (to_ty.is_float(), from_ty.is_float()) {
-            (false, false) if rounding.is_none() && !ftz => {
-                Ok(Self::Integer { to, to_ty, from, from_ty, saturate })
+        Ok(match (to_ty.is_float(), from_ty.is_float()) {
+            (false, false) => Self::Integer { values, saturate: unit },
+            (true, false) => Self::ToFloat { values, rounding: nearest, saturate: unit },
+            (false, true) => {
+                let rounding = integral.unwrap_or(Rounding::Zero);
+                Self::FromFloat { values, rounding, ftz }
             }
-            (true, false) if rounding == Some(Nearest) && to_ty.bits() >= 32 && !saturate => {
-                Ok(Self::ToFloat { to, to_ty, from, from_ty })
+            (true, true) => {
+                let rounding = integral.unwrap_or(nearest);
+                Self::Float { values, rounding, integral: integral.is_some(), ftz, clamp }
             }
-            (false, true) if rounding.is_some() && from_ty.bits() >= 32 => {
-                let rounding = rounding.unwrap_or(Nearest);
-                Ok(Self::FromFloat { to, to_ty, from, from_ty, rounding, ftz })
-            }
-            (true, true) if matches!(rounding, None | Some(Nearest)) && !ftz && !saturate => {
-                Ok(Self::Float { to, to_ty, from, from_ty })
-            }
-            _ => Err(text.refuse("not simulated")),
-        }
+        })
     }
 
     fn decode_address(text: &Text) -> Result<Self, LoadError> {
@@ -119,102 +114,65 @@ impl Convert {
         let window = text.one_of(&[
             ("shared", SHARED_WINDOW),
             ("shared::cta", SHARED_WINDOW),
+            ("local", LOCAL_WINDOW),
+            ("param", PARAM_WINDOW),
+            ("param::entry", PARAM_WINDOW),
             ("global", 0),
-            ("param", 0),
+            ("const", 0),
         ]);
         let window = window.ok_or_else(|| text.refuse("not simulated"))?;
         let ty = text.ty()?;
         text.finish(2)?;
         let add = if back { window.wrapping_neg() } else { window };
-        let from = match text.operand(1)? {
-            operand @ Operand::Name(_) => match text.register(operand) {
-                Ok((register, _)) => Source::Register(register),
-                Err(_) => text.source(1, ty)?,
-            },
-            _ => text.source(1, ty)?,
+        let from = match text.register(text.operand(1)?) {
+            Ok((register, _)) => Source::Register(register),
+            Err(_) => text.source(1, ty)?,
         };
         Ok(Self::Address { to: text.destination(0, ty)?, from, add })
     }
 
     pub(super) fn execute(&self, cx: &mut Cx, mask: u32) -> Result<(), Stop> {
         match *self {
-            Self::Integer { to, to_ty, from, from_ty, saturate } => {
-                let f = |value: u64| {
-                    let value = extend(value, from_ty);
-                    let value = if saturate { clamp(value, to_ty) } else { value };
-                    value as u64 & (u64::MAX >> (64 - to_ty.bits()))
-                };
-                // Into a wider register the result is extended by its own sign.
-                let f = |value| match (to.class, to_ty.is_signed()) {
-                    (Class::Double, true) => extend(f(value), to_ty) as u64,
-                    (_, true) => extend(f(value), to_ty) as u32 as u64,
-                    _ => f(value),
-                };
-                let value = cx.warp.double(from, mask)?.map(f);
-                match to.class {
-                    Class::Double => cx.warp.set_double(to, &value, mask),
-                    _ => cx.warp.set_word(to, &value.map(|value| value as u32), mask),
+            Self::Integer { values, saturate } => values.convert(cx, mask, |bits| {
+                let value = extend(bits, values.from_ty);
+                values.integer(if saturate { clamp(value, values.to_ty) } else { value })
+            }),
+            Self::ToFloat { values, rounding, saturate } => values.convert(cx, mask, |bits| {
+                let value = extend(bits, values.from_ty);
+                let value = if saturate { value.clamp(0, 1) } else { value };
+                match values.to_ty {
+                    Type::F64 => integer_to_f64(value, rounding).to_bits(),
+                    ty => narrow(ty, integer_odd(value), rounding).into(),
                 }
-                Ok(())
-            }
-            Self::ToFloat { to, to_ty, from, from_ty } => {
-                let value = cx.warp.double(from, mask)?.map(|value| extend(value, from_ty));
-                if to_ty == Type::F64 {
-                    cx.warp.set_double(to, &value.map(|v| (v as f64).to_bits()), mask);
-                } else {
-                    cx.warp.set_word(to, &value.map(|v| (v as f32).to_bits()), mask);
+            }),
+            Self::FromFloat { values, rounding, ftz } => values.convert(cx, mask, |bits| {
+                let Values { to_ty, from_ty, .. } = values;
+                let value = rounding.integral(value_of(from_ty, bits, ftz));
+                if value.is_nan() {
+                    let wide = from_ty == Type::F64 || to_ty.bits() == 64;
+                    return values.integer(if wide { 1 << (to_ty.bits() - 1) } else { 0 });
                 }
-                Ok(())
-            }
-            Self::FromFloat { to, to_ty, from, from_ty, rounding, ftz } => {
-                let f = |bits: u64| {
-                    let value = match from_ty {
-                        Type::F64 => f64::from_bits(bits),
-                        _ => {
-                            let value = f32::from_bits(bits as u32);
-                            if ftz && value.is_subnormal() { 0.0 } else { value.into() }
+                values.integer(clamp(value as i128, to_ty))
+            }),
+            Self::Float { values, rounding, integral, ftz, clamp } => {
+                values.convert(cx, mask, |bits| {
+                    let value = value_of(values.from_ty, bits, ftz);
+                    let value = if integral { rounding.integral(value) } else { value };
+                    match values.to_ty {
+                        Type::F64 => clamp.value(value).to_bits(),
+                        Type::F32 if ftz => {
+                            let result = clamp.round(Type::F32, value, rounding);
+                            let flushed = flush(Type::F32, widen(Type::F32, result));
+                            narrow(Type::F32, flushed, Rounding::Nearest).into()
                         }
-                    };
-                    let rounded = match rounding {
-                        Rounding::Nearest => value.round_ties_even(),
-                        Rounding::Zero => value.trunc(),
-                        Rounding::Down => value.floor(),
-                        Rounding::Up => value.ceil(),
-                    };
-                    clamp(rounded as i128, to_ty) as u64 & (u64::MAX >> (64 - to_ty.bits()))
-                };
-                let value = cx.warp.double(from, mask)?.map(f);
-                match to.class {
-                    Class::Double => cx.warp.set_double(to, &value, mask),
-                    _ => cx.warp.set_word(to, &value.map(|value| value as u32), mask),
-                }
-                Ok(())
-            }
-            Self::Float { to, to_ty, from, from_ty } => {
-                let value = cx.warp.double(from, mask)?.map(|bits| match from_ty {
-                    Type::F64 => f64::from_bits(bits),
-                    Type::F32 => f32::from_bits(bits as u32).into(),
-                    _ => half_to_f32(from_ty, bits as u16).into(),
-                });
-                match to_ty {
-                    Type::F64 => cx.warp.set_double(to, &value.map(f64::to_bits), mask),
-                    Type::F32 => {
-                        cx.warp.set_word(to, &value.map(|v| (v as f32).to_bits()), mask);
+                        ty => clamp.round(ty, value, rounding).into(),
                     }
-                    _ => {
-                        let value = value.map(|v| f32_to_half(to_ty, v as f32).into());
-                        cx.warp.set_word(to, &value, mask);
-                    }
-                }
-                Ok(())
+                })
             }
-            Self::Pair { to, element, high, low, relu } => {
-                words(cx, mask, to, [high, low], |halves| {
-                    let [high, low] = halves.map(|bits| {
-                        let value = f32::from_bits(bits);
-                        let value = if relu && value < 0.0 { 0.0 } else { value };
-                        u32::from(f32_to_half(element, value))
-                    });
+            Self::Pair { to, ty, from, rounding, clamp } => {
+                words(cx, mask, to, [from[0], from[1]], |halves| {
+                    let [high, low] =
+                        halves.map(|bits| clamp.round(ty, widen(Type::F32, bits), rounding));
                     high << 16 | low
                 })
             }
@@ -228,6 +186,66 @@ impl Convert {
                 Ok(())
             }
         }
+    }
+}
+
+impl Values {
+    fn decode(text: &Text, to_ty: Type, from_ty: Type) -> Result<Self, LoadError> {
+        let (to, declared) = text.register(text.operand(0)?)?;
+        if declared.bits() < to_ty.bits() || to.class == Class::Predicate {
+            return Err(text.refuse("the destination has too few bits"));
+        }
+        let from = match text.register(text.operand(1)?) {
+            Ok((register, declared)) if declared.bits() >= from_ty.bits() => {
+                Source::Register(register)
+            }
+            Ok(_) => return Err(text.refuse("the source has too few bits")),
+            Err(_) => text.source(1, from_ty)?,
+        };
+        Ok(Self { to, to_ty, from, from_ty })
+    }
+
+    /// Converts each lane's bits.
+    fn convert(self, cx: &mut Cx, mask: u32, f: impl Fn(u64) -> u64) -> Result<(), Stop> {
+        let value = cx.warp.double(self.from, mask)?.map(f);
+        match self.to.class {
+            Class::Double => cx.warp.set_double(self.to, &value, mask),
+            _ => cx.warp.set_word(self.to, &value.map(|value| value as u32), mask),
+        }
+        Ok(())
+    }
+
+    /// The bits of a resulting integer: its type's, extended by its sign into a wider register.
+    fn integer(self, value: i128) -> u64 {
+        extend(value as u64, self.to_ty) as u64
+    }
+}
+
+impl Clamp {
+    fn value(self, value: f64) -> f64 {
+        if self.unit {
+            if value > 0.0 { value.min(1.0) } else { 0.0 }
+        } else if self.positive && value <= 0.0 {
+            0.0
+        } else {
+            value
+        }
+    }
+
+    /// A value clamped and rounded.
+    fn round(self, ty: Type, value: f64, rounding: Rounding) -> u32 {
+        let bits = narrow(ty, self.value(value), rounding);
+        let sign = nan(ty) + 1;
+        if self.finite && bits & !sign == largest(ty) + 1 { bits - 1 } else { bits }
+    }
+}
+
+/// The value of a float, from its bits.
+fn value_of(ty: Type, bits: u64, ftz: bool) -> f64 {
+    match ty {
+        Type::F64 => f64::from_bits(bits),
+        Type::F32 if ftz => flush(Type::F32, widen(Type::F32, bits as u32)),
+        ty => widen(ty, bits as u32 & (u32::MAX >> (32 - ty.bits()))),
     }
 }
 

@@ -267,6 +267,10 @@ impl<'a> Text<'a> {
             Operand::Integer(value) if !ty.is_float() => immediate(*value as u64),
             Operand::Single(bits) if ty.bits() == 32 => immediate((*bits).into()),
             Operand::Double(bits) if ty.bits() == 64 => immediate(*bits),
+            // A decimal float, which is rounded to what it is used as.
+            Operand::Double(bits) if ty == Type::F32 => {
+                immediate((f64::from_bits(*bits) as f32).to_bits().into())
+            }
             Operand::Name(name) => match self.scope.find(name) {
                 Some(Binding::Register(register, declared)) => {
                     if declared.bits() == ty.bits() {

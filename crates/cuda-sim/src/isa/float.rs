@@ -3,17 +3,19 @@
 use super::decode::Text;
 use super::lanewise::{doubles, words};
 use super::program::{Register, Source};
+use super::rounding::{Rounding, add_odd, divide_odd, flush, nan, narrow, square_root_odd, widen};
 use crate::error::LoadError;
 use crate::exec::{Cx, Stop};
 use crate::ptx::Type;
 
-/// `add`, `fma`, `max`, …: a function of up to three floats of one type, rounded to nearest even.
+/// `add`, `fma`, `max`, …: a function of up to three floats of one type, or of pairs of them.
 #[derive(Clone, Debug)]
 pub(crate) struct Float {
     function: Function,
     ty: Type,
+    rounding: Rounding,
     ftz: bool,
-    saturate: bool,
+    clamp: Clamp,
     to: Register,
     from: [Source; 3],
 }
@@ -25,52 +27,120 @@ enum Function {
     Mul,
     Fma,
     Div,
-    Min { nan: bool },
-    Max { nan: bool },
+    /// Whether NaN wins over a number, and whether it is the magnitude, under the product's sign.
+    Min {
+        nan: bool,
+        magnitude: bool,
+    },
+    Max {
+        nan: bool,
+        magnitude: bool,
+    },
     Abs,
     Neg,
+    /// The second operand with the sign of the first.
+    CopySign,
     Sqrt,
     Reciprocal,
     ReciprocalSqrt,
+    Sin,
+    Cos,
+    Tanh,
     Log2,
     Exp2,
 }
 
-/// What the hardware gives for every NaN in f32.
-const NAN: u32 = 0x7fff_ffff;
+/// What becomes of a result out of some range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Clamp {
+    None,
+    /// `.sat`: between 0 and 1, NaN to 0.
+    Unit,
+    /// `.relu`: at least 0.
+    Positive,
+}
+
+impl Clamp {
+    fn apply(self, value: f64) -> f64 {
+        match self {
+            Self::Unit => {
+                if value > 0.0 {
+                    value.min(1.0)
+                } else {
+                    0.0
+                }
+            }
+            Self::Positive if value <= 0.0 => 0.0,
+            _ => value,
+        }
+    }
+}
 
 impl Float {
     pub(super) fn decode(text: &Text) -> Result<Self, LoadError> {
         use Function::*;
-        let approximate = text.eat("approx");
-        let rounded = text.eat("rn");
+        let mnemonic = text.mnemonic();
+        let approximate = text.eat("approx") || (mnemonic == "div" && text.eat("full"));
+        let rounding = text.one_of(&Rounding::NAMES);
         let ftz = text.eat("ftz");
         let nan = text.eat("NaN");
-        let saturate = text.eat("sat");
+        let magnitude = text.eat("xorsign") && text.eat("abs");
+        let clamp = text.one_of(&[("sat", Clamp::Unit), ("relu", Clamp::Positive)]);
         let ty = text.ty()?;
-        let function = match text.mnemonic() {
+        let rounded = rounding.is_some();
+        let function = match mnemonic {
             "add" => Add,
             "sub" => Sub,
             "mul" => Mul,
             "fma" | "mad" if rounded => Fma,
-            "div" if rounded || approximate => Div,
-            "min" => Min { nan },
-            "max" => Max { nan },
+            "div" if rounded != approximate => Div,
+            "min" => Min { nan, magnitude },
+            "max" => Max { nan, magnitude },
             "abs" => Abs,
             "neg" => Neg,
-            "sqrt" if rounded || approximate => Sqrt,
-            "rcp" if rounded || approximate => Reciprocal,
+            "copysign" => CopySign,
+            "sqrt" if rounded != approximate => Sqrt,
+            "rcp" if rounded != approximate => Reciprocal,
             "rsqrt" if approximate => ReciprocalSqrt,
+            "sin" if approximate => Sin,
+            "cos" if approximate => Cos,
+            "tanh" if approximate => Tanh,
             "lg2" if approximate => Log2,
             "ex2" if approximate => Exp2,
             _ => return Err(text.refuse("not simulated")),
         };
-        if !matches!(ty, Type::F32 | Type::F64) || (ty == Type::F64 && (ftz || saturate)) {
-            return Err(text.refuse("not simulated for this type"));
+        let is_extreme = matches!(function, Min { .. } | Max { .. });
+        let is_sum = matches!(function, Add | Sub | Mul | Fma);
+        let takes_rounding = is_sum || matches!(function, Div | Sqrt | Reciprocal) && !approximate;
+        let is_half = matches!(ty, Type::F16 | Type::F16x2 | Type::BF16 | Type::BF16x2);
+        let known = match ty {
+            Type::F32 => clamp != Some(Clamp::Positive),
+            // Rounding of f64 in other directions is left to who needs it.
+            Type::F64 => {
+                let plain = !ftz && !nan && !magnitude && clamp.is_none();
+                plain
+                    && matches!(rounding, None | Some(Rounding::Nearest))
+                    && (!approximate || function == ReciprocalSqrt)
+                    && !matches!(function, Sin | Cos | Tanh)
+            }
+            _ => {
+                let rounding = matches!(rounding, None | Some(Rounding::Nearest));
+                let relu = clamp != Some(Clamp::Positive) || function == Fma;
+                let function = is_sum || is_extreme || matches!(function, Abs | Neg | Exp2 | Tanh);
+                is_half && rounding && relu && function
+            }
+        };
+        if !known
+            || ((nan || magnitude) && !is_extreme)
+            || (clamp.is_some() && !is_sum)
+            || (rounded && !takes_rounding)
+            || (ftz && function == CopySign)
+        {
+            return Err(text.refuse("not a form that is simulated"));
         }
         let operands = match function {
             Fma => 3,
-            Add | Sub | Mul | Div | Min { .. } | Max { .. } => 2,
+            Add | Sub | Mul | Div | Min { .. } | Max { .. } | CopySign => 2,
             _ => 1,
         };
         text.finish(operands + 1)?;
@@ -78,73 +148,128 @@ impl Float {
         for (index, from) in from.iter_mut().enumerate().take(operands) {
             *from = text.source(index + 1, ty)?;
         }
-        Ok(Self { function, ty, ftz, saturate, to: text.destination(0, ty)?, from })
+        let rounding = rounding.unwrap_or(Rounding::Nearest);
+        let clamp = clamp.unwrap_or(Clamp::None);
+        Ok(Self { function, ty, rounding, ftz, clamp, to: text.destination(0, ty)?, from })
     }
 
     pub(super) fn execute(&self, cx: &mut Cx, mask: u32) -> Result<(), Stop> {
-        use Function::*;
-        let Self { function, ty, ftz, saturate, to, from } = *self;
-        // Abs and neg are of the sign alone, and keep a NaN's other bits.
-        if ty == Type::F64 {
-            return doubles(cx, mask, to, from, |bits| {
-                let [a, b, c] = bits.map(f64::from_bits);
-                let value = match function {
-                    Add => a + b,
-                    Sub => a - b,
-                    Mul => a * b,
-                    Fma => a.mul_add(b, c),
-                    Div => a / b,
-                    Min { .. } => a.min(b),
-                    Max { .. } => a.max(b),
-                    Abs => return bits[0] & (u64::MAX >> 1),
-                    Neg => return bits[0] ^ 1 << 63,
-                    Sqrt => a.sqrt(),
-                    Reciprocal => 1.0 / a,
-                    ReciprocalSqrt => 1.0 / a.sqrt(),
-                    Log2 => a.log2(),
-                    Exp2 => a.exp2(),
-                };
-                value.to_bits()
-            });
-        }
-        words(cx, mask, to, from, |bits| {
-            let flush = |value: f32| {
-                if ftz && value.is_subnormal() { 0.0_f32.copysign(value) } else { value }
-            };
-            let [a, b, c] = bits.map(|bits| flush(f32::from_bits(bits)));
-            let value = match function {
-                Add => a + b,
-                Sub => a - b,
-                Mul => a * b,
-                Fma => a.mul_add(b, c),
-                Div => a / b,
-                Min { nan } => ordered(a, b, nan, |a, b| a < b),
-                Max { nan } => ordered(a, b, nan, |a, b| a > b),
-                Abs => return flush(a).to_bits() & (u32::MAX >> 1),
-                Neg => return flush(a).to_bits() ^ 1 << 31,
-                Sqrt => a.sqrt(),
-                Reciprocal => 1.0 / a,
-                // The functions that the hardware approximates are exact to f32 here; a test on the
-                // hardware compares within its stated error.
-                ReciprocalSqrt => (1.0 / f64::from(a).sqrt()) as f32,
-                Log2 => f64::from(a).log2() as f32,
-                Exp2 => f64::from(a).exp2() as f32,
-            };
-            let value = flush(value);
-            match value {
-                value if value.is_nan() && saturate => 0,
-                value if value.is_nan() => NAN,
-                value if saturate => value.clamp(0.0, 1.0).to_bits(),
-                value => value.to_bits(),
+        match self.ty {
+            Type::F64 => doubles(cx, mask, self.to, self.from, |bits| self.double(bits)),
+            Type::F32 => self.execute_single(cx, mask),
+            Type::F16 | Type::BF16 => {
+                words(cx, mask, self.to, self.from, |bits| self.element(self.ty, bits))
             }
-        })
+            _ => words(cx, mask, self.to, self.from, |bits| {
+                let low = self.element(self.ty, bits.map(|bits| bits & 0xffff));
+                let high = self.element(self.ty, bits.map(|bits| bits >> 16));
+                high << 16 | low
+            }),
+        }
+    }
+
+    /// What is common, by f32's own arithmetic; the rest as for narrower floats.
+    fn execute_single(&self, cx: &mut Cx, mask: u32) -> Result<(), Stop> {
+        let Self { to, from, .. } = *self;
+        if self.rounding == Rounding::Nearest && self.clamp == Clamp::None && !self.ftz {
+            let result = |value: f32| if value.is_nan() { nan(Type::F32) } else { value.to_bits() };
+            let float = f32::from_bits;
+            match self.function {
+                Function::Add => {
+                    return words(cx, mask, to, from, |[a, b, _]| result(float(a) + float(b)));
+                }
+                Function::Sub => {
+                    return words(cx, mask, to, from, |[a, b, _]| result(float(a) - float(b)));
+                }
+                Function::Mul => {
+                    return words(cx, mask, to, from, |[a, b, _]| result(float(a) * float(b)));
+                }
+                Function::Fma => {
+                    return words(cx, mask, to, from, |[a, b, c]| {
+                        result(float(a).mul_add(float(b), float(c)))
+                    });
+                }
+                _ => {}
+            }
+        }
+        words(cx, mask, to, from, |bits| self.element(Type::F32, bits))
+    }
+
+    /// The result for floats of up to 32 bits.
+    fn element(&self, ty: Type, bits: [u32; 3]) -> u32 {
+        use Function::*;
+        let sign = 1 << (if ty == Type::F32 { 31 } else { 15 });
+        let ftz = |value| if self.ftz { flush(ty, value) } else { value };
+        let [a, b, c] = bits.map(|bits| ftz(widen(ty, bits)));
+        let cancels = |a: f64, b: f64, sum: f64| {
+            // A sum that is zero of numbers that are not is -0 when rounded down.
+            let differ = a.is_sign_negative() != b.is_sign_negative();
+            if sum == 0.0 && differ && self.rounding == Rounding::Down { -0.0 } else { sum }
+        };
+        let value = match self.function {
+            // These are of the sign alone, and keep a NaN's other bits.
+            Abs | Neg if !a.is_nan() && self.ftz => {
+                let value = if self.function == Abs { a.abs() } else { -a };
+                return narrow(ty, value, Rounding::Nearest);
+            }
+            Abs => return bits[0] & !sign,
+            Neg => return bits[0] ^ sign,
+            CopySign => return bits[1] & !sign | bits[0] & sign,
+            Add => cancels(a, b, add_odd(a, b)),
+            Sub => cancels(a, -b, add_odd(a, -b)),
+            Mul => a * b,
+            Fma => cancels(a * b, c, add_odd(a * b, c)),
+            Div => divide_odd(a, b),
+            Sqrt => square_root_odd(a),
+            Reciprocal => divide_odd(1.0, a),
+            Min { nan, magnitude } => extreme(a, b, nan, magnitude, |a, b| a < b),
+            Max { nan, magnitude } => extreme(a, b, nan, magnitude, |a, b| a > b),
+            // What the hardware approximates is exact to the format here; a comparison with the
+            // hardware is within its stated error.
+            ReciprocalSqrt => 1.0 / a.sqrt(),
+            Sin => a.sin(),
+            Cos => a.cos(),
+            Tanh => a.tanh(),
+            Log2 => a.log2(),
+            Exp2 => a.exp2(),
+        };
+        let result = narrow(ty, self.clamp.apply(value), self.rounding);
+        if self.ftz && result & !sign != nan(ty) {
+            return narrow(ty, flush(ty, widen(ty, result)), Rounding::Nearest);
+        }
+        result
+    }
+
+    fn double(&self, bits: [u64; 3]) -> u64 {
+        use Function::*;
+        const SIGN: u64 = 1 << 63;
+        let [a, b, c] = bits.map(f64::from_bits);
+        let value = match self.function {
+            Add => a + b,
+            Sub => a - b,
+            Mul => a * b,
+            Fma => a.mul_add(b, c),
+            Div => a / b,
+            Min { .. } => extreme(a, b, false, false, |a, b| a < b),
+            Max { .. } => extreme(a, b, false, false, |a, b| a > b),
+            Abs => return bits[0] & !SIGN,
+            Neg => return bits[0] ^ SIGN,
+            CopySign => return bits[1] & !SIGN | bits[0] & SIGN,
+            Sqrt => a.sqrt(),
+            Reciprocal => 1.0 / a,
+            ReciprocalSqrt => 1.0 / a.sqrt(),
+            Sin | Cos | Tanh | Log2 | Exp2 => unreachable!("decoded for narrower types alone"),
+        };
+        value.to_bits()
     }
 }
 
 /// The one of two values that comes first: of a number and NaN the number, unless `nan`; -0 before +0.
-fn ordered(a: f32, b: f32, nan: bool, first: impl Fn(f32, f32) -> bool) -> f32 {
-    match (a.is_nan(), b.is_nan()) {
-        (true, true) => f32::NAN,
+fn extreme(a: f64, b: f64, nan: bool, magnitude: bool, first: impl Fn(f64, f64) -> bool) -> f64 {
+    let negative = magnitude && a.is_sign_negative() != b.is_sign_negative();
+    let [a, b] = if magnitude { [a.abs(), b.abs()] } else { [a, b] };
+    let chosen = match (a.is_nan(), b.is_nan()) {
+        (true, true) => f64::NAN,
         (true, false) => {
             if nan {
                 a
@@ -160,7 +285,7 @@ fn ordered(a: f32, b: f32, nan: bool, first: impl Fn(f32, f32) -> bool) -> f32 {
             }
         }
         (false, false) if a == b => {
-            let sign = |value: f32| if value.is_sign_negative() { -1.0 } else { 1.0 };
+            let sign = |value: f64| 1.0_f64.copysign(value);
             if first(sign(a), sign(b)) { a } else { b }
         }
         (false, false) => {
@@ -170,22 +295,6 @@ fn ordered(a: f32, b: f32, nan: bool, first: impl Fn(f32, f32) -> bool) -> f32 {
                 b
             }
         }
-    }
-}
-
-/// The value of a bf16 or f16.
-pub(super) fn half_to_f32(ty: Type, bits: u16) -> f32 {
-    match ty {
-        Type::BF16 => half::bf16::from_bits(bits).to_f32(),
-        _ => half::f16::from_bits(bits).to_f32(),
-    }
-}
-
-/// The bf16 or f16 nearest a value, ties to even; NaN as the hardware gives it.
-pub(super) fn f32_to_half(ty: Type, value: f32) -> u16 {
-    match ty {
-        _ if value.is_nan() => 0x7fff,
-        Type::BF16 => half::bf16::from_f32(value).to_bits(),
-        _ => half::f16::from_f32(value).to_bits(),
-    }
+    };
+    if negative { -chosen } else { chosen }
 }

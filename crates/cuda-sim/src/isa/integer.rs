@@ -7,26 +7,45 @@ use crate::error::LoadError;
 use crate::exec::{Cx, Stop};
 use crate::ptx::Type;
 
-/// `add`, `mul`, `and`, `shl`, …: a function of up to three integers.
+/// `add`, `mul`, `and`, `shl`, …: a function of up to four integers.
 #[derive(Clone, Debug)]
 pub(crate) struct Integer {
     function: Function,
     /// The operands' type.
     ty: Type,
     to: Register,
-    from: [Source; 3],
+    from: [Source; 4],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Function {
-    Add,
-    Sub,
+    /// `.sat`: the nearest value there is in place of one that there is not.
+    Add {
+        saturate: bool,
+    },
+    Sub {
+        saturate: bool,
+    },
     MulLo,
     MulHi,
     MulWide,
     MadLo,
     MadHi,
     MadWide,
+    /// The low or the high 32 of the 48 bits of a product of 24-bit factors.
+    Mul24 {
+        high: bool,
+    },
+    Mad24 {
+        high: bool,
+    },
+    /// The third operand plus how far the first two are apart.
+    Sad,
+    /// The third operand plus the products of four pairs of bytes, which may be signed.
+    Dp4a {
+        a: bool,
+        b: bool,
+    },
     Div,
     Rem,
     Min,
@@ -37,10 +56,16 @@ enum Function {
     Or,
     Xor,
     Not,
+    /// Whether it is 0.
+    CNot,
     Shl,
     Shr,
     Popc,
     Clz,
+    /// Where the highest bit is that is not the sign's, or how far it is from the top.
+    Bfind {
+        shift: bool,
+    },
     Brev,
     Bfe,
     Bfi,
@@ -50,7 +75,16 @@ enum Function {
         left: bool,
         clamp: bool,
     },
-    Prmt,
+    Prmt(Pattern),
+}
+
+/// How `prmt` chooses its four bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pattern {
+    /// Each by four bits of its own.
+    Index,
+    /// All by one number, as the manual's table says: a selector for each value of it.
+    Table([u32; 4]),
 }
 
 impl Integer {
@@ -61,8 +95,17 @@ impl Integer {
                 .ok_or_else(|| text.refuse("expected .lo, .hi or .wide"))
         };
         let function = match text.mnemonic() {
-            "add" => Add,
-            "sub" => Sub,
+            "add" => Add { saturate: text.eat("sat") },
+            "sub" => Sub { saturate: text.eat("sat") },
+            "mul24" | "mad24" => {
+                let high = text.one_of(&[("lo", false), ("hi", true)]);
+                let high = high.ok_or_else(|| text.refuse("expected .lo or .hi"))?;
+                if text.mnemonic() == "mul24" { Mul24 { high } } else { Mad24 { high } }
+            }
+            "sad" => Sad,
+            "dp4a" => Dp4a { a: false, b: false },
+            "cnot" => CNot,
+            "bfind" => Bfind { shift: text.eat("shiftamt") },
             "mul" => half(MulLo, MulHi, MulWide)?,
             "mad" => half(MadLo, MadHi, MadWide)?,
             "div" => Div,
@@ -83,7 +126,7 @@ impl Integer {
             "bfe" => Bfe,
             "bfi" => Bfi,
             "lop3" => Lop3(0),
-            "prmt" => Prmt,
+            "prmt" => Prmt(Pattern::Index),
             "shf" => {
                 let left = text.one_of(&[("l", true), ("r", false)]);
                 let clamp = text.one_of(&[("clamp", true), ("wrap", false)]);
@@ -95,6 +138,12 @@ impl Integer {
             _ => return Err(text.refuse("not simulated")),
         };
         let ty = text.ty()?;
+        let function = match function {
+            Dp4a { .. } => Dp4a { a: ty.is_signed(), b: text.ty()?.is_signed() },
+            // Its modifier follows its type.
+            Prmt(_) => Prmt(text.one_of(&PATTERNS).map_or(Pattern::Index, Pattern::Table)),
+            function => function,
+        };
         if ty == Type::Pred {
             return Err(text.refuse("logic of predicates is decoded elsewhere"));
         }
@@ -106,31 +155,45 @@ impl Integer {
                 Type::S32 => Some(Type::S64),
                 _ => return Err(text.refuse("a wide product is of 16 or 32 bits")),
             },
-            Popc | Clz => Some(Type::U32),
+            Popc | Clz | Bfind { .. } => Some(Type::U32),
             _ => None,
         };
         let to = text.destination(0, wide.unwrap_or(ty))?;
         let source = |index, ty| text.source(index, ty);
         let none = Source::Immediate(0);
         let (count, from) = match function {
-            Abs | Neg | Not | Popc | Clz | Brev => (2, [source(1, ty)?, none, none]),
-            Shl | Shr => (3, [source(1, ty)?, source(2, Type::U32)?, none]),
-            Add | Sub | MulLo | MulHi | MulWide | Div | Rem | Min | Max | And | Or | Xor => {
-                (3, [source(1, ty)?, source(2, ty)?, none])
+            Abs | Neg | Not | CNot | Popc | Clz | Brev | Bfind { .. } => {
+                (2, [source(1, ty)?, none, none, none])
             }
-            MadLo | MadHi => (4, [source(1, ty)?, source(2, ty)?, source(3, ty)?]),
-            MadWide => (4, [source(1, ty)?, source(2, ty)?, source(3, wide.unwrap_or(ty))?]),
-            Bfe => (4, [source(1, ty)?, source(2, Type::U32)?, source(3, Type::U32)?]),
-            Funnel { .. } | Prmt => (4, [source(1, ty)?, source(2, ty)?, source(3, Type::U32)?]),
-            Lop3(_) => (5, [source(1, ty)?, source(2, ty)?, source(3, ty)?]),
+            Shl | Shr => (3, [source(1, ty)?, source(2, Type::U32)?, none, none]),
+            Add { .. }
+            | Sub { .. }
+            | MulLo
+            | MulHi
+            | MulWide
+            | Mul24 { .. }
+            | Div
+            | Rem
+            | Min
+            | Max
+            | And
+            | Or
+            | Xor => (3, [source(1, ty)?, source(2, ty)?, none, none]),
+            MadLo | MadHi | Mad24 { .. } | Sad | Dp4a { .. } => {
+                (4, [source(1, ty)?, source(2, ty)?, source(3, ty)?, none])
+            }
+            MadWide => {
+                let sum = source(3, wide.unwrap_or(ty))?;
+                (4, [source(1, ty)?, source(2, ty)?, sum, none])
+            }
+            Bfe => (4, [source(1, ty)?, source(2, Type::U32)?, source(3, Type::U32)?, none]),
+            Funnel { .. } | Prmt(_) => {
+                (4, [source(1, ty)?, source(2, ty)?, source(3, Type::U32)?, none])
+            }
+            Lop3(_) => (5, [source(1, ty)?, source(2, ty)?, source(3, ty)?, none]),
             Bfi => {
-                // Four values: the start and the length share a word, each below 256.
-                let [start, len] = [text.source(3, Type::U32)?, text.source(4, Type::U32)?];
-                let (Source::Immediate(start), Source::Immediate(len)) = (start, len) else {
-                    return Err(text.refuse("only constant positions are simulated"));
-                };
-                let field = Source::Immediate(start & 0xff | (len & 0xff) << 8);
-                (5, [source(1, ty)?, source(2, ty)?, field])
+                let [start, len] = [source(3, Type::U32)?, source(4, Type::U32)?];
+                (5, [source(1, ty)?, source(2, ty)?, start, len])
             }
         };
         text.finish(count)?;
@@ -141,10 +204,18 @@ impl Integer {
             },
             function => function,
         };
+        let bits = ty.bits();
+        let of_bits = matches!(ty, Type::B16 | Type::B32 | Type::B64);
         let is_known = match function {
-            Funnel { .. } | Prmt | Lop3(_) => ty == Type::B32,
-            Shl | And | Or | Xor | Not | Brev | Bfi => ty.bits() >= 16,
-            _ => ty.bits() >= 16 || matches!(function, MulLo),
+            Funnel { .. } | Prmt(_) | Lop3(_) => ty == Type::B32,
+            Mul24 { .. } | Mad24 { .. } | Dp4a { .. } => matches!(ty, Type::U32 | Type::S32),
+            Add { saturate: true } | Sub { saturate: true } => ty == Type::S32,
+            Shl | And | Or | Xor | Not | CNot => of_bits,
+            Popc | Clz | Brev | Bfi => of_bits && bits >= 32,
+            Bfe | Bfind { .. } => !of_bits && bits >= 32,
+            Abs | Neg => ty.is_signed() && bits >= 16,
+            Shr => bits >= 16,
+            _ => !of_bits && bits >= 16,
         };
         if !is_known {
             return Err(text.refuse("not an instruction of this type"));
@@ -155,28 +226,34 @@ impl Integer {
     pub(super) fn execute(&self, cx: &mut Cx, mask: u32) -> Result<(), Stop> {
         use Function::*;
         let Self { function, ty, to, from } = *self;
-        let ([a, b, _], bits, signed) = (from, ty.bits(), ty.is_signed());
+        let ([a, b, c, _], bits, signed) = (from, ty.bits(), ty.is_signed());
         match (function, bits) {
             (MulWide, 32) => {
                 return doubles(cx, mask, to, [a, b], |[a, b]| wide_product(a, b, signed));
             }
             (MadWide, 32) => {
-                return doubles(cx, mask, to, from, |[a, b, c]| {
+                return doubles(cx, mask, to, [a, b, c], |[a, b, c]| {
                     wide_product(a, b, signed).wrapping_add(c)
                 });
             }
-            (Popc, 64) => {
-                let value = cx.warp.double(a, mask)?.map(u64::count_ones);
+            (Popc | Clz | Bfind { .. }, 64) => {
+                let count = |value: u64| match function {
+                    Popc => value.count_ones(),
+                    Clz => value.leading_zeros(),
+                    Bfind { shift } => highest(value, 64, signed, shift),
+                    _ => unreachable!("one of these three"),
+                };
+                let value = cx.warp.double(a, mask)?.map(count);
                 cx.warp.set_word(to, &value, mask);
                 return Ok(());
             }
-            (Clz, 64) => {
-                let value = cx.warp.double(a, mask)?.map(u64::leading_zeros);
-                cx.warp.set_word(to, &value, mask);
-                return Ok(());
+            // What kernels are made of, without a detour through 64 bits.
+            (Add { saturate: false }, 32) => {
+                return words(cx, mask, to, [a, b], |[a, b]| a.wrapping_add(b));
             }
+            (And, 32) => return words(cx, mask, to, [a, b], |[a, b]| a & b),
             (Funnel { left, clamp }, _) => {
-                return words(cx, mask, to, from, |[low, high, by]| {
+                return words(cx, mask, to, [a, b, c], |[low, high, by]| {
                     let by = if clamp { by.min(32) } else { by % 32 };
                     let pair = u64::from(high) << 32 | u64::from(low);
                     if left { (pair << by >> 32) as u32 } else { (pair >> by) as u32 }
@@ -193,12 +270,19 @@ impl Integer {
                 narrow(value)
             }
         };
-        let f = move |[a, b, c]: [u64; 3]| {
+        let f = move |[a, b, c, d]: [u64; 4]| {
             let (sa, sb, sc) = (extend(a) as i64, extend(b) as i64, extend(c));
             let (ua, ub) = (extend(a), extend(b));
             narrow(match function {
-                Add => ua.wrapping_add(ub),
-                Sub => ua.wrapping_sub(ub),
+                Add { saturate: true } => saturated(sa + sb),
+                Add { .. } => ua.wrapping_add(ub),
+                Sub { saturate: true } => saturated(sa - sb),
+                Sub { .. } => ua.wrapping_sub(ub),
+                Mul24 { high } => product_24(a, b, signed, high),
+                Mad24 { high } => product_24(a, b, signed, high).wrapping_add(c),
+                Sad if signed => (c as i64).wrapping_add_unsigned(sa.abs_diff(sb)) as u64,
+                Sad => c.wrapping_add(ua.abs_diff(ub)),
+                Dp4a { a: of_a, b: of_b } => c.wrapping_add(dot(a, b, of_a, of_b)),
                 MulLo => ua.wrapping_mul(ub),
                 MadLo => ua.wrapping_mul(ub).wrapping_add(sc),
                 MulHi => high_product(ua, ub, bits, signed),
@@ -222,6 +306,7 @@ impl Integer {
                 Or => a | b,
                 Xor => a ^ b,
                 Not => !a,
+                CNot => u64::from(narrow(a) == 0),
                 Shl => {
                     if b as u32 >= bits {
                         0
@@ -239,17 +324,21 @@ impl Integer {
                 }
                 Popc => u64::from(narrow(a).count_ones()),
                 Clz => u64::from(narrow(a).leading_zeros() - (64 - bits)),
+                Bfind { shift } => highest(a, bits, signed, shift).into(),
                 Brev => a.reverse_bits() >> (64 - bits),
                 Bfe => extract(narrow(a), b as u8, c as u8, bits, signed),
-                Bfi => insert(a, b, c as u8, (c >> 8) as u8, bits),
+                Bfi => insert(a, b, c as u8, d as u8, bits),
                 Lop3(table) => look_up(table, a, b, c),
-                Prmt => permute(a as u32, b as u32, c as u32).into(),
+                Prmt(Pattern::Index) => permute(a as u32, b as u32, c as u32).into(),
+                Prmt(Pattern::Table(table)) => {
+                    permute(a as u32, b as u32, table[c as usize & 3]).into()
+                }
                 Funnel { .. } => unreachable!("done above"),
             })
         };
         match (function, bits) {
             // The low 16 bits of a word are kept; a wide product of 16 bits keeps all of it.
-            (MulWide | MadWide, 16) => words(cx, mask, to, from, |[a, b, c]| {
+            (MulWide | MadWide, 16) => words(cx, mask, to, [a, b, c], |[a, b, c]| {
                 let sign = |v: u32| if signed { i32::from(v as i16) } else { i32::from(v as u16) };
                 let product = sign(a).wrapping_mul(sign(b)) as u32;
                 if function == MadWide { product.wrapping_add(c) } else { product }
@@ -257,6 +346,52 @@ impl Integer {
             (_, 64) => doubles(cx, mask, to, from, f),
             _ => words(cx, mask, to, from, |operands| f(operands.map(u64::from)) as u32),
         }
+    }
+}
+
+/// The modes of `prmt`, and for each value of its third operand the bytes they choose.
+const PATTERNS: [(&str, [u32; 4]); 6] = [
+    ("f4e", [0x3210, 0x4321, 0x5432, 0x6543]),
+    ("b4e", [0x5670, 0x6701, 0x7012, 0x0123]),
+    ("rc8", [0x0000, 0x1111, 0x2222, 0x3333]),
+    ("ecl", [0x3210, 0x3211, 0x3222, 0x3333]),
+    ("ecr", [0x0000, 0x1110, 0x2210, 0x3210]),
+    ("rc16", [0x1010, 0x3232, 0x1010, 0x3232]),
+];
+
+/// The nearest integer of 32 bits.
+fn saturated(value: i64) -> u64 {
+    value.clamp(i32::MIN.into(), i32::MAX.into()) as u64
+}
+
+/// `mul24`: the low or the high 32 of the 48 bits of the product of the operands' low 24.
+fn product_24(a: u64, b: u64, signed: bool, high: bool) -> u64 {
+    let [a, b] = [a, b].map(|value| match signed {
+        true => (value << 40) as i64 >> 40,
+        false => (value & 0xff_ffff) as i64,
+    });
+    (if high { a * b >> 16 } else { a * b }) as u64
+}
+
+/// The sum of the products of the bytes of two words.
+fn dot(a: u64, b: u64, a_signed: bool, b_signed: bool) -> u64 {
+    let byte = |word: u64, index: u32, signed: bool| {
+        let byte = (word >> (8 * index)) as u8;
+        if signed { i64::from(byte as i8) } else { i64::from(byte) }
+    };
+    (0..4).map(|index| byte(a, index, a_signed) * byte(b, index, b_signed)).sum::<i64>() as u64
+}
+
+/// `bfind`: the position of the highest bit that differs from the sign, or how far that is from the
+/// top; all ones if there is none.
+fn highest(value: u64, bits: u32, signed: bool, shift: bool) -> u32 {
+    let value = value << (64 - bits);
+    let value = if signed && (value as i64) < 0 { !value } else { value };
+    let value = value >> (64 - bits) << (64 - bits);
+    match value.leading_zeros() {
+        64 => u32::MAX,
+        from_top if shift => from_top,
+        from_top => bits - 1 - from_top,
     }
 }
 

@@ -15,6 +15,7 @@ mod integer;
 mod lanewise;
 mod memory;
 mod program;
+mod rounding;
 mod warp_wide;
 
 pub(crate) use decode::Symbols;
@@ -52,11 +53,14 @@ impl Op {
             }
             "and" | "or" | "xor" | "not" | "cnot" | "shl" | "shr" | "shf" | "lop3" | "popc"
             | "clz" | "bfind" | "brev" | "bfe" | "bfi" | "prmt" | "mul24" | "mad24" | "sad"
-            | "bmsk" | "dp4a" => Self::Integer(integer::Integer::decode(text)?),
+            | "dp4a" => Self::Integer(integer::Integer::decode(text)?),
             "add" | "sub" | "mul" | "mad" | "fma" | "div" | "min" | "max" | "abs" | "neg"
-            | "rcp" | "sqrt" | "rsqrt" | "sin" | "cos" | "lg2" | "ex2" | "tanh" | "copysign"
-            | "testp" => Self::Float(float::Float::decode(text)?),
-            "setp" | "set" | "selp" | "slct" => Self::Compare(compare::Compare::decode(text)?),
+            | "rcp" | "sqrt" | "rsqrt" | "sin" | "cos" | "lg2" | "ex2" | "tanh" | "copysign" => {
+                Self::Float(float::Float::decode(text)?)
+            }
+            "setp" | "set" | "selp" | "slct" | "testp" => {
+                Self::Compare(compare::Compare::decode(text)?)
+            }
             "cvt" | "cvta" => Self::Convert(convert::Convert::decode(text)?),
             "mov" => Self::Data(data::Data::decode(text)?),
             "ld" | "ldu" | "st" | "prefetch" | "prefetchu" | "applypriority" | "discard" => {

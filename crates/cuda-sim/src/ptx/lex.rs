@@ -106,16 +106,23 @@ impl<'a> Lexer<'a> {
 
     fn number(&mut self) -> Result<TokenKind<'a>, LoadError> {
         let text = self.take_while(|c| c.is_ascii_alphanumeric() || c == '.');
-        let refuse = || LoadError::new(self.line, "not a number", text);
+        let line = self.line;
+        let refuse = || LoadError::new(line, "not a number", text);
         if let Some(hex) = text.strip_prefix("0f").or_else(|| text.strip_prefix("0F")) {
             return u32::from_str_radix(hex, 16).map(TokenKind::Single).map_err(|_| refuse());
         }
         if let Some(hex) = text.strip_prefix("0d").or_else(|| text.strip_prefix("0D")) {
             return u64::from_str_radix(hex, 16).map(TokenKind::Double).map_err(|_| refuse());
         }
-        if text.contains('.') {
-            // `.version 8.6`, and decimal floats, which are double.
-            let value: f64 = text.parse().map_err(|_| refuse())?;
+        let is_hex = text.starts_with("0x") || text.starts_with("0X");
+        if text.contains('.') || !is_hex && text.contains(['e', 'E']) {
+            // `.version 8.6`, and decimal floats, which are double. An exponent may have a sign.
+            let start = self.at - text.len();
+            if text.ends_with(['e', 'E']) && self.rest().starts_with(['-', '+']) {
+                self.at += 1;
+                self.take_while(|c| c.is_ascii_digit());
+            }
+            let value: f64 = self.source[start..self.at].parse().map_err(|_| refuse())?;
             return Ok(TokenKind::Double(value.to_bits()));
         }
         let digits = text.trim_end_matches(['U', 'u']);
@@ -169,7 +176,7 @@ mod tests {
     #[test]
     fn numbers_come_in_every_radix() {
         assert_eq!(
-            kinds("12 0x1F 017 0b101 7U 0f3F800000 0d3FF0000000000000"),
+            kinds("12 0x1F 017 0b101 7U 0f3F800000 0d3FF0000000000000 1.5 25.0e-2 0xE"),
             [
                 Integer(12),
                 Integer(31),
@@ -177,7 +184,10 @@ mod tests {
                 Integer(5),
                 Integer(7),
                 Single(0x3f80_0000),
-                Double(0x3ff0_0000_0000_0000)
+                Double(0x3ff0_0000_0000_0000),
+                Double(1.5_f64.to_bits()),
+                Double(0.25_f64.to_bits()),
+                Integer(14)
             ]
         );
     }

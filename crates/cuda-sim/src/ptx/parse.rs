@@ -348,6 +348,17 @@ impl<'a> Parser<'a> {
                 self.at += 1;
                 Operand::Double(bits)
             }
+            Some(TokenKind::Punctuation('-')) => match self.peek_at(1) {
+                Some(TokenKind::Single(bits)) => {
+                    self.at += 2;
+                    Operand::Single(bits ^ 1 << 31)
+                }
+                Some(TokenKind::Double(bits)) => {
+                    self.at += 2;
+                    Operand::Double(bits ^ 1 << 63)
+                }
+                _ => Operand::Integer(self.integer()?),
+            },
             _ => Operand::Integer(self.integer()?),
         };
         if self.eat('|') {

@@ -1,0 +1,225 @@
+use super::exact::{self, Format, Mode, add, fma, mul};
+use super::harness::*;
+
+const MODES: [(&str, Mode); 4] =
+    [("rn", Mode::Nearest), ("rz", Mode::Zero), ("rm", Mode::Down), ("rp", Mode::Up)];
+
+/// In each half of a pair.
+fn halves<const N: usize>(bits: [u64; N], f: impl Fn([u64; N]) -> u64) -> u64 {
+    f(bits.map(|bits| bits >> 16)) << 16 | f(bits.map(|bits| bits & 0xffff))
+}
+
+fn single(bits: u64) -> f32 {
+    f32::from_bits(bits as u32)
+}
+
+fn bits(value: f32) -> u64 {
+    if value.is_nan() { 0x7fff_ffff } else { value.to_bits().into() }
+}
+
+#[test]
+fn sums_and_products_are_rounded_once_in_every_direction() {
+    for (name, mode) in MODES {
+        let f = exact::F32;
+        check(&format!("add.{name}.f32 d, a, b;"), F32, [F32; 2], |[a, b]| add(f, mode, a, b));
+        check(&format!("mul.{name}.f32 d, a, b;"), F32, [F32; 2], |[a, b]| mul(f, mode, a, b));
+        check(&format!("sub.{name}.f32 d, a, b;"), F32, [F32; 2], |[a, b]| {
+            add(f, mode, a, b ^ 1 << 31)
+        });
+        check(&format!("fma.{name}.f32 d, a, b, c;"), F32, [F32; 3], |[a, b, c]| {
+            fma(f, mode, a, b, c)
+        });
+    }
+    check("add.f32 d, a, b;", F32, [F32; 2], |[a, b]| bits(single(a) + single(b)));
+}
+
+#[test]
+fn narrow_floats_are_rounded_once() {
+    let types = [("f16", F16, exact::F16), ("bf16", BF16, exact::BF16)];
+    for (name, kind, f) in types {
+        let rn = Mode::Nearest;
+        let both = |code: &str, of: &dyn Fn(u64, u64, u64) -> u64| {
+            let code = code.replace("TYPE", name);
+            check(&code, kind, [kind; 3], |[a, b, c]| of(a, b, c));
+            let packed = code.replace(name, &format!("{name}x2"));
+            check(&packed, B32, [F32; 3], |operands| halves(operands, |[a, b, c]| of(a, b, c)));
+        };
+        both("add.rn.TYPE d, a, b;", &|a, b, _| add(f, rn, a, b));
+        both("sub.rn.TYPE d, a, b;", &|a, b, _| add(f, rn, a, b ^ 0x8000));
+        both("mul.rn.TYPE d, a, b;", &|a, b, _| mul(f, rn, a, b));
+        both("fma.rn.TYPE d, a, b, c;", &|a, b, c| fma(f, rn, a, b, c));
+        both("fma.rn.relu.TYPE d, a, b, c;", &|a, b, c| match fma(f, rn, a, b, c) {
+            sum if f.is_nan(sum) => sum,
+            sum if sum & 0x8000 != 0 => 0,
+            sum => sum,
+        });
+        both("neg.TYPE d, a;", &|a, _, _| a ^ 0x8000);
+        both("abs.TYPE d, a;", &|a, _, _| a & 0x7fff);
+        both("max.TYPE d, a, b;", &|a, b, _| larger(f, a, b, false));
+        both("max.NaN.TYPE d, a, b;", &|a, b, _| larger(f, a, b, true));
+        both("min.TYPE d, a, b;", &|a, b, _| {
+            let max = larger(f, a ^ 0x8000, b ^ 0x8000, false);
+            if f.is_nan(max) { max } else { max ^ 0x8000 }
+        });
+    }
+}
+
+/// The larger of two 16-bit floats, by the order of their bits.
+fn larger(f: Format, a: u64, b: u64, nan: bool) -> u64 {
+    let key = |v: u64| if v & 0x8000 != 0 { -((v & 0x7fff) as i64) - 1 } else { v as i64 };
+    match (f.is_nan(a), f.is_nan(b)) {
+        (true, true) => f.nan(),
+        (true, _) | (_, true) if nan => f.nan(),
+        (true, false) => b,
+        (false, true) => a,
+        _ => {
+            if key(a) > key(b) {
+                a
+            } else {
+                b
+            }
+        }
+    }
+}
+
+#[test]
+fn half_precision_saturates_and_flushes() {
+    let f = exact::F16;
+    let flush = |v: u64| if v & 0x7c00 == 0 { v & 0x8000 } else { v };
+    check("add.ftz.f16 d, a, b;", F16, [F16; 2], |[a, b]| {
+        flush(add(f, Mode::Nearest, flush(a), flush(b)))
+    });
+    check("mul.rn.sat.f16 d, a, b;", F16, [F16; 2], |[a, b]| match mul(f, Mode::Nearest, a, b) {
+        v if v & 0x8000 != 0 || f.is_nan(v) => 0,
+        v => v.min(0x3c00),
+    });
+}
+
+#[test]
+fn f32_flushes_saturates_and_gives_one_nan() {
+    let flush = |v: u64| if v & 0x7f80_0000 == 0 { v & 0x8000_0000 } else { v };
+    check("add.ftz.f32 d, a, b;", F32, [F32; 2], |[a, b]| {
+        flush(bits(single(flush(a)) + single(flush(b))))
+    });
+    check("fma.rn.sat.f32 d, a, b, c;", F32, [F32; 3], |[a, b, c]| {
+        match fma(exact::F32, Mode::Nearest, a, b, c) {
+            v if v & 0x8000_0000 != 0 || v > 0x7f80_0000 => 0,
+            v => v.min(0x3f80_0000),
+        }
+    });
+    check("neg.f32 d, a;", F32, [F32], |[a]| a ^ 0x8000_0000);
+    check("abs.f32 d, a;", F32, [F32], |[a]| a & 0x7fff_ffff);
+    check("copysign.f32 d, a, b;", F32, [F32; 2], |[a, b]| {
+        single(b).copysign(single(a)).to_bits().into()
+    });
+}
+
+#[test]
+fn extremes_order_zeros_and_pass_over_nan() {
+    // By the order of bits: -0 is before +0.
+    let key = |v: f32| (v.to_bits() as i32) ^ ((v.to_bits() as i32 >> 31) as u32 >> 1) as i32;
+    let pick = |a: f32, b: f32, max: bool| match (a.is_nan(), b.is_nan()) {
+        (true, true) => 0x7fff_ffff,
+        (true, false) => b.to_bits(),
+        (false, true) => a.to_bits(),
+        _ => {
+            if (key(a) > key(b)) == max {
+                a.to_bits()
+            } else {
+                b.to_bits()
+            }
+        }
+    };
+    check("min.f32 d, a, b;", F32, [F32; 2], |[a, b]| pick(single(a), single(b), false).into());
+    check("max.f32 d, a, b;", F32, [F32; 2], |[a, b]| pick(single(a), single(b), true).into());
+    check("max.NaN.f32 d, a, b;", F32, [F32; 2], |[a, b]| {
+        match single(a).is_nan() || single(b).is_nan() {
+            true => 0x7fff_ffff,
+            false => pick(single(a), single(b), true).into(),
+        }
+    });
+}
+
+#[test]
+fn quotients_and_roots_are_rounded_as_ieee_754_says() {
+    check("div.rn.f32 d, a, b;", F32, [F32; 2], |[a, b]| bits(single(a) / single(b)));
+    check("rcp.rn.f32 d, a;", F32, [F32], |[a]| bits(1.0 / single(a)));
+    check("sqrt.rn.f32 d, a;", F32, [F32], |[a]| bits(single(a).sqrt()));
+    // Toward zero: the largest magnitude whose product with the divisor does not exceed the dividend's.
+    check("div.rz.f32 d, a, b;", F32, [F32; 2], |[a, b]| {
+        let (x, y) = (f64::from(single(a)), f64::from(single(b)));
+        let nearest = single(a) / single(b);
+        if !x.is_finite() || !y.is_finite() || y == 0.0 {
+            return bits(nearest);
+        }
+        let magnitude = nearest.abs().min(f32::MAX);
+        let over = f64::from(magnitude) * y.abs() > x.abs();
+        let magnitude = if over { magnitude.next_down() } else { magnitude };
+        bits(magnitude.copysign(nearest))
+    });
+    check("sqrt.rp.f32 d, a;", F32, [F32], |[a]| {
+        let nearest = single(a).sqrt();
+        if !nearest.is_finite() || nearest == 0.0 {
+            return bits(nearest);
+        }
+        let under = f64::from(nearest) * f64::from(nearest) < f64::from(single(a));
+        bits(if under { nearest.next_up() } else { nearest })
+    });
+}
+
+#[test]
+fn doubles_are_rounded_to_nearest() {
+    let double = f64::from_bits;
+    // A NaN's bits are not defined.
+    let same = |code: &str, f: &dyn Fn(f64, f64, f64) -> f64| {
+        let code =
+            format!("{code} testp.notanumber.f64 p, d; selp.b64 d, 0x7ff8000000000000, d, p;");
+        check(&code, F64, [F64; 3], |[a, b, c]| {
+            let result = f(double(a), double(b), double(c));
+            if result.is_nan() { 0x7ff8 << 48 } else { result.to_bits() }
+        });
+    };
+    same("add.f64 d, a, b;", &|a, b, _| a + b);
+    same("mul.rn.f64 d, a, b;", &|a, b, _| a * b);
+    same("fma.rn.f64 d, a, b, c;", &|a, b, c| a.mul_add(b, c));
+    same("div.rn.f64 d, a, b;", &|a, b, _| a / b);
+    same("sqrt.rn.f64 d, a;", &|a, _, _| a.sqrt());
+}
+
+#[test]
+fn approximations_are_within_their_bounds_and_exact_at_the_edges() {
+    check("ex2.approx.ftz.f32 d, a;", F32, [F32], |[a]| {
+        let a = if single(a).is_subnormal() { 0.0 } else { single(a) };
+        let power = f64::from(a).exp2() as f32;
+        bits(if power.is_subnormal() { 0.0 } else { power })
+    });
+    check("lg2.approx.f32 d, a;", F32, [F32], |[a]| bits(f64::from(single(a)).log2() as f32));
+    check("rsqrt.approx.f32 d, a;", F32, [F32], |[a]| {
+        bits((1.0 / f64::from(single(a)).sqrt()) as f32)
+    });
+    check("ex2.approx.ftz.bf16x2 d, a;", B32, [F32], |a| {
+        halves(a, |[a]| {
+            let flush = |v: u64| if v & 0x7f80 == 0 { v & 0x8000 } else { v };
+            let value = f64::from(half::bf16::from_bits(flush(a) as u16).to_f32());
+            let power = half::bf16::from_f64(value.exp2());
+            if power.is_nan() { 0x7fff } else { flush(power.to_bits().into()) }
+        })
+    });
+}
+
+#[test]
+fn forms_that_there_are_not_are_refused() {
+    for (body, reason) in [
+        ("add.rn.relu.f32 w0, w1, w2;", "not a form"),
+        ("fma.f32 w0, w1, w2, w3;", "not simulated"),
+        ("add.rz.bf16 h0, h1, h2;", "not a form"),
+        ("ex2.f32 w0, w1;", "not simulated"),
+        ("add.f32 w0, w1;", "2 operands, expected 3"),
+        ("add.f32.x w0, w1, w2;", "unknown modifier"),
+        ("call (w0), f, (w1);", "unknown instruction"),
+    ] {
+        let refusal = refusal(body);
+        assert!(refusal.contains(reason), "{body}: {refusal}");
+        assert!(refusal.contains("line 7"), "{body}: {refusal}");
+    }
+}
