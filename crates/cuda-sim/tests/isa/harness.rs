@@ -1,7 +1,12 @@
 //! One instruction at a time: a kernel around it, many operands, and what the manual defines.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
+
 use cuda_sim::device::Device;
 use cuda_sim::{Launch, Machine, Order};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, serialize_to_file};
 
 /// What an operand's bits are taken from: the edges of its type, and random ones.
 #[derive(Clone, Copy)]
@@ -235,6 +240,7 @@ pub fn check<const N: usize>(
         .unwrap_or_else(|fault| panic!("{fault}"));
     let mut got = vec![0; 8 * CASES];
     machine.read(to, &mut got).expect("it fits");
+    record(code, &ptx, &addresses(&cases.concat()), &got);
     for (got, case) in got.chunks(8).zip(&cases) {
         let got = u64::from_le_bytes(got.try_into().expect("8 bytes"));
         let expected = result.mask(expected(*case));
@@ -249,4 +255,16 @@ pub fn refusal(body: &str) -> String {
          .reg .pred p, q; .reg .b16 h<8>; .reg .b32 w<8>; .reg .b64 x<8>;\n{body}\nret;\n}}\n"
     );
     machine().load(&ptx).map(|_| ()).expect_err("it is refused").to_string()
+}
+
+/// Leaves a form where `cargo xtask sim-conformance` finds it, if it asks for that.
+fn record(code: &str, ptx: &str, from: &[u8], to: &[u8]) {
+    let Some(folder) = std::env::var_os("CUDA_SIM_RECORD") else { return };
+    let tensor = |bytes| TensorView::new(Dtype::U64, vec![<[u8]>::len(bytes) / 8], bytes);
+    let tensors = [("from", from), ("to", to)].map(|(name, bytes)| (name, tensor(bytes).unwrap()));
+    let metadata = [("code", code), ("ptx", ptx)].map(|(k, v)| (k.to_owned(), v.to_owned()));
+    let mut hasher = DefaultHasher::new();
+    code.hash(&mut hasher);
+    let path = Path::new(&folder).join(format!("{:016x}.safetensors", hasher.finish()));
+    serialize_to_file(tensors, Some(metadata.into()), &path).expect("the folder can be written");
 }
