@@ -1,6 +1,7 @@
 use cuda_sim::*;
 fn main() {
-    let ptx = std::fs::read_to_string("/work/main/.gpu/block_topk.sm_90a.ptx").unwrap();
+    let path = std::env::args().nth(1).expect("the path of block_topk's PTX");
+    let ptx = std::fs::read_to_string(path).unwrap();
     let m = Machine::new(device::Device::named("sm_90").unwrap());
     let module = match m.load(&ptx) { Ok(m) => m, Err(e) => { eprintln!("{e}"); std::process::exit(1) } };
     let f = module.function("block_topk").unwrap();
@@ -20,7 +21,7 @@ fn main() {
     for order in [Order::InTurn, Order::InTurn, Order::Random(1), Order::Random(2)] {
         let t = std::time::Instant::now();
         match m.launch(&f, &Launch { grid: [rows as u32, 1, 1], block: [threads, 1, 1], dynamic_shared: dynamic }, order, &p) {
-            Ok(c) => println!("{:?} {:.1} M lane-instr/s  {:?}", t.elapsed(), c.lane_instructions as f64 / t.elapsed().as_secs_f64() / 1e6, c),
+            Ok(c) => println!("{:?} {:.1} M lane-instr/s  {:?}", t.elapsed(), c.totals.lane_instructions as f64 / t.elapsed().as_secs_f64() / 1e6, c),
             Err(e) => { println!("{e}"); std::process::exit(1) }
         }
         let mut out = vec![0u8; rows * topk * 4]; m.read(ids, &mut out).unwrap();

@@ -9,7 +9,7 @@ mod parse;
 mod syntax;
 
 pub(crate) use syntax::{
-    Address, Function, Guard, Initializer, Module, Operand, Parameter, RegisterDecl, Space,
+    Address, Function, Initializer, Module, Operand, RegisterDecl, Space,
     Statement, StatementKind, Type, Variable,
 };
 

@@ -167,3 +167,44 @@ pub fn refusal(body: &str) -> String {
     );
     machine().load(&ptx).map(|_| ()).expect_err("it is refused").to_string()
 }
+
+/// Runs `code` in one block. `inputs` are arrays in global memory under the names of registers that
+/// hold their addresses; there are 16 KiB of shared memory. Gives each thread's `d`.
+pub fn run_block(threads: u32, inputs: &[(&str, &[u32])], code: &str) -> Vec<u32> {
+    let names: Vec<&str> = inputs.iter().map(|(name, _)| *name).collect();
+    let mut parameters = vec!["out".to_owned()];
+    parameters.extend(names.iter().map(|name| (*name).to_owned()));
+    let declared: Vec<String> =
+        parameters.iter().map(|name| format!(".param .u64 {name}_param")).collect();
+    let loaded: String = parameters
+        .iter()
+        .map(|name| format!(".reg .b64 {name}; ld.param.u64 {name}, [{name}_param];\n"))
+        .collect();
+    let ptx = format!(
+        ".version 8.0\n.target sm_90a\n.address_size 64\n\
+         .visible .entry test({})\n{{\n.shared .align 16 .b8 memory[16384];\n\
+         .reg .pred p, q; .reg .b16 h<8>; .reg .b32 w<8>, r<32>, a, d, l, thread; .reg .b64 x<8>, at;\n\
+         {loaded}{code}\n\
+         mov.u32 thread, %tid.x; mad.wide.u32 at, thread, 4, out; st.global.b32 [at], d;\nret;\n}}\n",
+        declared.join(", ")
+    );
+    let machine = machine();
+    let module = machine.load(&ptx).unwrap_or_else(|error| panic!("{error}"));
+    let function = module.function("test").expect("it is there");
+    let out = machine.allocate(4 * u64::from(threads));
+    let mut pointers = vec![out];
+    for (_, values) in inputs {
+        let at = machine.allocate(4 * values.len() as u64);
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        machine.write(at, &bytes).expect("it fits");
+        pointers.push(at);
+    }
+    let launch = Launch { grid: [1; 3], block: [threads, 1, 1], dynamic_shared: 0 };
+    machine
+        .launch(&function, &launch, Order::InTurn, &addresses(&pointers))
+        .unwrap_or_else(|fault| panic!("{fault}"));
+    let mut bytes = vec![0; 4 * threads as usize];
+    machine.read(out, &mut bytes).expect("it fits");
+    let word = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().expect("4 bytes"));
+    bytes.chunks(4).map(word).collect()
+}
