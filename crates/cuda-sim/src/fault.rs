@@ -69,9 +69,9 @@ pub enum FaultKind {
         /// Who came first: `warp 3` in shared memory, `block 7` in global memory.
         other: String,
         /// What it did and this one does: `write after read`, for example.
-        order: &'static str,
+        order: String,
     },
-    /// A read of shared memory that an asynchronous copy still writes.
+    /// An access to shared memory that an asynchronous copy still writes.
     PendingCopy {
         /// The byte.
         address: u64,
@@ -113,7 +113,7 @@ impl FaultKind {
             Self::UninitializedMemory { .. } => "uninitialised memory",
             Self::UninitializedRegister { .. } => "uninitialised register",
             Self::Race { .. } => "race",
-            Self::PendingCopy { .. } => "read of a pending copy",
+            Self::PendingCopy { .. } => "pending copy",
             Self::Divergent { .. } => "divergent collective",
             Self::BarrierNotReached { .. } => "barrier not reached",
             Self::Deadlock => "deadlock",
@@ -163,7 +163,7 @@ impl fmt::Display for FaultKind {
                     "{arrived} of {expected} threads are at barrier {barrier}; no other can come"
                 )
             }
-            Self::Deadlock => f.write_str("no warp of the block can go on"),
+            Self::Deadlock => f.write_str("no warp of the block can go on, or makes progress"),
             Self::Trap => f.write_str("the kernel stopped itself"),
             Self::InvalidOperand { what } => f.write_str(what),
         }

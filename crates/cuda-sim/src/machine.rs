@@ -169,9 +169,9 @@ impl Machine {
                     })?;
                     symbols.shared.push((name, bytes, variable.align));
                 }
-                Space::Global | Space::Const => {
+                Space::Global => {
                     let address = self.memory.allocate(bytes);
-                    symbols.placed.insert(name.clone(), (Space::Global, address));
+                    symbols.placed.insert(name.clone(), address);
                     globals.push((name, address, bytes));
                 }
                 _ => {
@@ -181,7 +181,7 @@ impl Machine {
             }
         }
         for variable in &module.variables {
-            if let Some((_, address)) = symbols.placed.get(&variable.name) {
+            if let Some(address) = symbols.placed.get(&variable.name) {
                 self.initialize(variable, *address, &symbols)?;
             }
         }
@@ -204,7 +204,7 @@ impl Machine {
             let value = match value {
                 Initializer::Bits(bits) => *bits,
                 Initializer::Symbol(name, offset) => {
-                    let (_, address) = symbols.placed.get(name).ok_or_else(|| {
+                    let address = symbols.placed.get(name).ok_or_else(|| {
                         LoadError::new(variable.line, "the address of an unknown variable", name)
                     })?;
                     address.wrapping_add_signed(*offset)

@@ -8,11 +8,11 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use safetensors::SafeTensors;
 use sha2::{Digest, Sha256};
 
-use super::driver::Driver;
+use super::driver::{Driver, Kernel};
 use crate::workspace;
 
 #[derive(clap::Args)]
@@ -51,7 +51,7 @@ impl Conformance {
         let mut answers = format!("# What {device} gave for the operands of each form.\n");
         let mut different = 0;
         for form in &forms {
-            match form.run(&driver) {
+            match driver.run(&form.kernel) {
                 Ok(gave) => {
                     different += usize::from(!form.report(&gave));
                     answers += &format!("{:x}  {}\n", Sha256::digest(&gave), form.code);
@@ -92,12 +92,9 @@ fn record(folder: &Path) -> Result<()> {
 /// A form of an instruction, recorded.
 struct Form {
     code: String,
-    ptx: String,
-    blocks: u32,
-    /// The operands of each case, 8 bytes each.
-    from: Vec<u8>,
-    /// The simulator's result of each case, 8 bytes.
-    to: Vec<u8>,
+    kernel: Kernel,
+    /// What the simulator's result was.
+    gave: Vec<u8>,
 }
 
 impl Form {
@@ -107,8 +104,8 @@ impl Form {
         let mut forms = Vec::new();
         for entry in entries {
             let path = entry?.path();
-            forms
-                .push(Self::read(&path).with_context(|| format!("{} is no form", path.display()))?);
+            let form = Self::read(&path);
+            forms.push(form.with_context(|| format!("{} is no form", path.display()))?);
         }
         forms.sort_by(|a, b| a.code.cmp(&b.code));
         ensure!(!forms.is_empty(), "{} has no forms", folder.display());
@@ -123,43 +120,34 @@ impl Form {
             let text = header.metadata().as_ref().and_then(|metadata| metadata.get(key));
             text.cloned().with_context(|| format!("{key} is missing"))
         };
-        let to = tensors.tensor("to")?.data().to_vec();
-        let cases = to.len() / 8;
-        if cases == 0 || !cases.is_multiple_of(256) {
-            bail!("{cases} cases, expected a multiple of 256");
-        }
-        Ok(Self {
-            code: text("code")?,
+        let tensor = |name: &str| tensors.tensor(name).map(|tensor| tensor.data().to_vec());
+        let parameters = (0..tensors.len() - 1).map(|index| tensor(&index.to_string()));
+        let kernel = Kernel {
             ptx: text("ptx")?,
-            blocks: (cases / 256) as u32,
-            from: tensors.tensor("from")?.data().to_vec(),
-            to,
-        })
-    }
-
-    /// What a driver's device gives, bytes that it does not write being 0.
-    fn run(&self, driver: &Driver) -> Result<Vec<u8>> {
-        let mut to = vec![0; self.to.len()];
-        driver.run(&self.ptx, self.blocks, &self.from, &mut to)?;
-        Ok(to)
-    }
-
-    /// Prints the first case that differs, if one does, and returns whether none does.
-    fn report(&self, gave: &[u8]) -> bool {
-        let pairs = || gave.chunks(8).zip(self.to.chunks(8));
-        let differing = pairs().filter(|(gave, expected)| gave != expected).count();
-        let Some(case) = pairs().position(|(gave, expected)| gave != expected) else { return true };
-        let hex = |bytes: &[u8]| {
-            let words = bytes.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word));
-            words.map(|word| format!("{word:#x}")).collect::<Vec<_>>().join(", ")
+            blocks: text("blocks")?.parse()?,
+            threads: text("threads")?.parse()?,
+            parameters: parameters.collect::<Result<_, _>>()?,
+            result: text("result")?.parse()?,
         };
-        let operands = self.from.len() / (self.to.len() / 8);
+        ensure!(kernel.result < kernel.parameters.len(), "the result is no parameter");
+        Ok(Self { code: text("code")?, kernel, gave: tensor("gave")? })
+    }
+
+    /// Prints where a device's result differs first, if it does, and returns whether it does not.
+    fn report(&self, device: &[u8]) -> bool {
+        let words = |bytes: &[u8]| -> Vec<u32> {
+            bytes.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word)).collect()
+        };
+        let (device, simulator) = (words(device), words(&self.gave));
+        let differ = |index: &usize| device[*index] != simulator[*index];
+        let Some(first) = (0..device.len()).find(differ) else { return true };
         println!(
-            "{}: {differing} cases differ, such as of {}: the device gave {}, the simulator {}",
+            "{}: {} of {} words differ; word {first}: the device gave {:#x}, the simulator {:#x}",
             self.code,
-            hex(&self.from[case * operands..(case + 1) * operands]),
-            hex(&gave[8 * case..8 * case + 8]),
-            hex(&self.to[8 * case..8 * case + 8])
+            (0..device.len()).filter(differ).count(),
+            device.len(),
+            device[first],
+            simulator[first]
         );
         false
     }

@@ -24,6 +24,17 @@ type Launch = unsafe extern "C" fn(
     *mut *mut c_void,
 ) -> Status;
 
+/// A launch of the kernel `test` of a module, all of whose parameters are pointers.
+pub struct Kernel {
+    pub ptx: String,
+    pub blocks: u32,
+    pub threads: u32,
+    /// The bytes behind each parameter.
+    pub parameters: Vec<Vec<u8>>,
+    /// The parameter that is looked at afterwards.
+    pub result: usize,
+}
+
 /// The first device of a driver, with its primary context current on this thread.
 pub struct Driver {
     library: Library,
@@ -61,10 +72,9 @@ impl Driver {
         Ok(String::from_utf8_lossy(&name[..end]).into_owned())
     }
 
-    /// Runs the kernel `test` of a module on `blocks` of 256 threads. It reads `from`, and `to` holds
-    /// what it made of `to`.
-    pub fn run(&self, ptx: &str, blocks: u32, from: &[u8], to: &mut [u8]) -> Result<()> {
-        let ptx = CString::new(ptx)?;
+    /// Runs a kernel and returns what its result holds then.
+    pub fn run(&self, kernel: &Kernel) -> Result<Vec<u8>> {
+        let ptx = CString::new(kernel.ptx.as_str())?;
         let load: unsafe extern "C" fn(*mut Handle, *const c_void) -> Status =
             self.function(c"cuModuleLoadData")?;
         let mut module: Handle = null_mut();
@@ -76,29 +86,35 @@ impl Driver {
         // SAFETY: the module is loaded, and the name ends in a NUL.
         check("cuModuleGetFunction", unsafe { get(&mut function, module, c"test".as_ptr()) })?;
 
-        let (source, target) = (self.upload(from)?, self.upload(to)?);
+        let addresses = kernel.parameters.iter().map(|bytes| self.upload(bytes));
+        let addresses: Vec<u64> = addresses.collect::<Result<_>>()?;
+        let mut parameters: Vec<*mut c_void> =
+            addresses.iter().map(|address| ptr::from_ref(address).cast_mut().cast()).collect();
         let launch: Launch = self.function(c"cuLaunchKernel")?;
-        let mut parameters =
-            [&source, &target].map(|address| ptr::from_ref(address).cast_mut().cast());
+        let (blocks, threads) = (kernel.blocks, kernel.threads);
         let (stream, none) = (null_mut(), null_mut());
-        // SAFETY: the kernel has two parameters, of 8 bytes each, and stays within both buffers.
+        // SAFETY: the kernel has these parameters, of 8 bytes each, and stays within their buffers.
         let status = unsafe {
-            launch(function, blocks, 1, 1, 256, 1, 1, 0, stream, parameters.as_mut_ptr(), none)
+            launch(function, blocks, 1, 1, threads, 1, 1, 0, stream, parameters.as_mut_ptr(), none)
         };
         check("cuLaunchKernel", status)?;
         let copy: unsafe extern "C" fn(*mut c_void, u64, usize) -> Status =
             self.function(c"cuMemcpyDtoH_v2")?;
+        let mut result = vec![0_u8; kernel.parameters[kernel.result].len()];
+        let address = addresses[kernel.result];
         // SAFETY: the buffer has the length that is given. The copy waits for the kernel.
-        check("cuMemcpyDtoH_v2", unsafe { copy(to.as_mut_ptr().cast(), target, to.len()) })?;
+        let status = unsafe { copy(result.as_mut_ptr().cast(), address, result.len()) };
+        check("cuMemcpyDtoH_v2", status)?;
 
         let free: unsafe extern "C" fn(u64) -> Status = self.function(c"cuMemFree_v2")?;
-        for address in [source, target] {
+        for address in addresses {
             // SAFETY: it was allocated above, and the kernel is done.
             check("cuMemFree_v2", unsafe { free(address) })?;
         }
         let unload: unsafe extern "C" fn(Handle) -> Status = self.function(c"cuModuleUnload")?;
         // SAFETY: nothing of the module is used any more.
-        check("cuModuleUnload", unsafe { unload(module) })
+        check("cuModuleUnload", unsafe { unload(module) })?;
+        Ok(result)
     }
 
     /// The device address of a copy of some bytes.

@@ -1,9 +1,12 @@
-use super::clock::VectorClock;
-use super::{Cx, Flow, Place, Stop, Warp};
-use crate::counters::Counters;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::clock::{Lanewise, VectorClock};
+use super::{Cx, Flow, Launched, Place, Stop, Warp};
+use crate::counters::Tally;
 use crate::fault::FaultKind;
 use crate::isa::{Instruction, Kernel};
-use crate::memory::{GlobalMemory, SharedMemory};
+use crate::memory::{Allocation, GlobalMemory, SharedMemory, Visitor};
 
 /// Barriers that a block has.
 const BARRIERS: usize = 16;
@@ -13,9 +16,18 @@ const BARRIERS: usize = 16;
 pub(crate) struct Block {
     pub(crate) place: Place,
     pub(crate) shared: SharedMemory,
-    pub(crate) counters: Counters,
-    /// What each warp knows of the others' time.
-    pub(crate) clocks: Vec<VectorClock>,
+    pub(crate) tally: Tally,
+    /// The allocation that was accessed last: most often the next access is to it too.
+    pub(crate) nearest: Option<Arc<Allocation>>,
+    /// What each warp knows of the others' time, and each of its lanes of the others'.
+    clocks: Vec<VectorClock>,
+    lanewise: Vec<Lanewise>,
+    /// What all releases so far have told who acquires.
+    released: VectorClock,
+    /// The launch's time when a thread of the block last acquired.
+    pub(crate) acquired: u32,
+    /// Whether something has changed that another thread may wait for.
+    pub(crate) progress: bool,
     barriers: [BarrierState; BARRIERS],
     /// Threads that the block started with, and those of them that have exited.
     threads: u32,
@@ -31,8 +43,9 @@ struct BarrierState {
     expected: u32,
     /// Phases completed.
     phase: u64,
-    /// What all that have arrived know.
-    clock: Option<VectorClock>,
+    /// What all that have arrived at this phase know, and what those of the last one knew.
+    arriving: Option<VectorClock>,
+    known: Option<VectorClock>,
 }
 
 /// Whether a warp can go on.
@@ -48,6 +61,7 @@ enum State {
 }
 
 /// How a warp's turn ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turn {
     Over,
     Waits { barrier: usize, phase: u64 },
@@ -61,30 +75,75 @@ pub(crate) trait Schedule {
 }
 
 impl Block {
-    pub(crate) fn new(place: Place, threads: u32) -> Self {
+    pub(crate) fn new(place: Place, threads: u32, kinds: usize) -> Self {
         let warps = threads.div_ceil(32) as usize;
         Self {
             place,
             shared: SharedMemory::new(place.total_shared as usize),
-            counters: Counters::default(),
+            tally: Tally::new(kinds),
+            nearest: None,
             clocks: (0..warps).map(|warp| VectorClock::start(warps, warp)).collect(),
+            lanewise: vec![Lanewise::start(); warps],
+            released: VectorClock::nothing(warps),
+            acquired: 0,
+            progress: false,
             barriers: Default::default(),
             threads,
             exited: 0,
         }
     }
 
-    /// `count` of a warp's threads arrive at a barrier that waits for `expected`, 0 for all. Returns
-    /// the number of phases after whose completion they may go on.
-    pub(crate) fn arrive(&mut self, barrier: u32, expected: u32, warp: usize, count: u32) -> u64 {
+    /// Some lanes of a warp arrive at a barrier that waits for `expected` threads, 0 for all, and stand
+    /// for `count` of them. Returns the number of phases after whose completion they may go on.
+    pub(crate) fn arrive(
+        &mut self,
+        barrier: u32,
+        expected: u32,
+        warp: usize,
+        lanes: u32,
+        count: u32,
+    ) -> u64 {
         let state = &mut self.barriers[barrier as usize];
+        let phase = state.phase + 1;
         state.arrived += count;
         state.expected = expected;
-        match &mut state.clock {
+        match &mut state.arriving {
             Some(clock) => clock.join(&self.clocks[warp]),
             none => *none = Some(self.clocks[warp].clone()),
         }
-        state.phase + 1
+        self.synchronize_lanes(warp, lanes);
+        self.tally.totals.barriers += 1;
+        self.progress = true;
+        self.complete_barriers();
+        phase
+    }
+
+    /// Some lanes of a warp tell each other what they know.
+    pub(crate) fn synchronize_lanes(&mut self, warp: usize, lanes: u32) {
+        self.lanewise[warp].synchronize(lanes, self.clocks[warp].time(warp));
+        self.clocks[warp].tick(warp);
+    }
+
+    /// A warp learns what was released before. `now` is the launch's time.
+    pub(crate) fn acquire(&mut self, warp: usize, now: u32) {
+        self.clocks[warp].join(&self.released);
+        self.acquired = self.acquired.max(now);
+    }
+
+    /// A warp tells all who acquire later what it knows.
+    pub(crate) fn release(&mut self, warp: usize) {
+        self.released.join(&self.clocks[warp]);
+        self.clocks[warp].tick(warp);
+    }
+
+    /// Shared memory, and a lane as one who accesses it.
+    pub(crate) fn shared_by(
+        &mut self,
+        warp: usize,
+        lane: usize,
+    ) -> (&mut SharedMemory, Visitor<'_>) {
+        let (clock, lanewise) = (&self.clocks[warp], &self.lanewise[warp]);
+        (&mut self.shared, Visitor { warp, lane, clock, lanewise })
     }
 
     /// Completes the barriers at which all expected threads have arrived.
@@ -95,6 +154,7 @@ impl Block {
             if barrier.arrived > 0 && barrier.arrived >= expected {
                 barrier.phase += 1;
                 barrier.arrived = 0;
+                barrier.known = barrier.arriving.take();
             }
         }
     }
@@ -111,16 +171,21 @@ pub(crate) struct Stopped {
     pub(crate) stop: Stop,
 }
 
+/// Instructions that a block may execute while nothing changes that a thread could wait for, in it or
+/// elsewhere in the launch, before it counts as spinning in vain.
+const PATIENCE: u64 = 1 << 24;
+
 /// Runs a block to its end.
 pub(crate) fn run(
     block: &mut Block,
     kernel: &Kernel,
     global: &GlobalMemory,
-    parameters: &[u8],
+    launch: &Launched,
     mut warps: Vec<Warp>,
     schedule: &mut dyn Schedule,
 ) -> Result<(), Stopped> {
     let mut states = vec![State::Ready; warps.len()];
+    let (mut idle, mut seen) = (0, 0);
     loop {
         let ready: Vec<usize> = (0..warps.len()).filter(|&w| states[w] == State::Ready).collect();
         if ready.is_empty() {
@@ -132,15 +197,15 @@ pub(crate) fn run(
         let (choice, turn) = schedule.next(ready.len());
         let index = ready[choice];
         let warp = &mut warps[index];
-        let end = take_turn(block, kernel, global, parameters, warp, turn).map_err(|stop| {
+        let end = take_turn(block, kernel, global, launch, warp, turn).map_err(|stop| {
             let instruction = warp.path().map_or(0, |path| path.pc);
             Stopped { warp: index, instruction, stop }
         })?;
-        states[index] = match end {
-            Turn::Over => continue,
-            Turn::Waits { barrier, phase } => State::Waiting { barrier, phase },
-            Turn::Exits => State::Exited,
-        };
+        match end {
+            Turn::Over => {}
+            Turn::Waits { barrier, phase } => states[index] = State::Waiting { barrier, phase },
+            Turn::Exits => states[index] = State::Exited,
+        }
         block.complete_barriers();
         for (warp, state) in states.iter_mut().enumerate() {
             if let State::Waiting { barrier, phase } = *state
@@ -150,25 +215,29 @@ pub(crate) fn run(
                 block.leave(barrier, warp);
             }
         }
-        block.forget_left();
+        if std::mem::take(&mut block.progress) || end != Turn::Over {
+            launch.progress.fetch_add(1, Relaxed);
+        }
+        let now = launch.progress.load(Relaxed);
+        idle = if now == seen { idle + u64::from(turn) } else { 0 };
+        seen = now;
+        if idle > PATIENCE {
+            let path = warps[index].path();
+            let lane = path.map_or(0, |path| path.lanes.trailing_zeros());
+            return Err(Stopped {
+                warp: index,
+                instruction: path.map_or(0, |path| path.pc),
+                stop: Stop { lane, kind: FaultKind::Deadlock },
+            });
+        }
     }
 }
 
 impl Block {
     /// A warp goes on from a completed barrier, and knows what all who came to it knew.
     fn leave(&mut self, barrier: usize, warp: usize) {
-        if let Some(clock) = &self.barriers[barrier].clock {
+        if let Some(clock) = &self.barriers[barrier].known {
             self.clocks[warp].join(clock);
-        }
-        self.clocks[warp].tick(warp);
-    }
-
-    /// Forgets what was known at barriers that nobody waits at.
-    fn forget_left(&mut self) {
-        for barrier in &mut self.barriers {
-            if barrier.arrived == 0 {
-                barrier.clock = None;
-            }
         }
     }
 }
@@ -203,7 +272,7 @@ fn take_turn(
     block: &mut Block,
     kernel: &Kernel,
     global: &GlobalMemory,
-    parameters: &[u8],
+    launch: &Launched,
     warp: &mut Warp,
     turn: u32,
 ) -> Result<Turn, Stop> {
@@ -214,14 +283,14 @@ fn take_turn(
         let flow = if mask == 0 {
             Flow::Next
         } else {
-            let cx = &mut Cx { warp, block, global, parameters };
+            let cx = &mut Cx { warp, block, global, launch };
             match instruction.op.execute(cx, mask) {
                 // Arms of a branch may stand after the place where they join.
                 Err(Stop { kind: FaultKind::Divergent { .. }, .. }) if warp.park(path) => continue,
                 flow => flow?,
             }
         };
-        block.counters.count(instruction.kind, mask, warp.live());
+        block.tally.count(instruction.kind, mask, warp.live());
         match flow {
             Flow::Next => warp.advance(path),
             Flow::Jump(target) => warp.jump(path, mask, target),

@@ -3,8 +3,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 use super::block::{self, Block, Schedule, Stopped};
 use super::warp::{Warp, specials};
-use super::{Place, unflatten};
-use crate::counters::Counters;
+use super::{Launched, Place, unflatten};
+use crate::counters::{Counters, Tally};
 use crate::fault::Fault;
 use crate::isa::Kernel;
 use crate::memory::GlobalMemory;
@@ -39,9 +39,16 @@ pub(crate) fn launch(
     parameters: &[u8],
 ) -> Result<Counters, Fault> {
     let blocks: u32 = launch.grid.iter().product();
+    static LAUNCHES: AtomicU32 = AtomicU32::new(1);
+    let launched = Launched {
+        number: LAUNCHES.fetch_add(1, Relaxed),
+        parameters,
+        releases: AtomicU32::new(0),
+        progress: AtomicU32::new(0),
+    };
     let next = AtomicU32::new(0);
     let stop = AtomicBool::new(false);
-    let total = Mutex::new(Counters::default());
+    let total = Mutex::new(Tally::new(kernel.kinds.len()));
     // Of several faults the one of the first block is told: the same one on every run.
     let fault: Mutex<Option<(u32, Fault)>> = Mutex::new(None);
     let work = || {
@@ -50,8 +57,8 @@ pub(crate) fn launch(
             if index >= blocks {
                 break;
             }
-            match run_block(kernel, global, launch, order, parameters, index) {
-                Ok(counters) => total.lock().expect("no panic under the lock").add(&counters),
+            match run_block(kernel, global, launch, order, &launched, index) {
+                Ok(tally) => total.lock().expect("no panic under the lock").add(&tally),
                 Err(found) => {
                     stop.store(true, Relaxed);
                     let mut first = fault.lock().expect("no panic under the lock");
@@ -71,7 +78,7 @@ pub(crate) fn launch(
     });
     match fault.into_inner().expect("no panic under the lock") {
         Some((_, fault)) => Err(fault),
-        None => Ok(total.into_inner().expect("no panic under the lock")),
+        None => Ok(total.into_inner().expect("no panic under the lock").named(&kernel.kinds)),
     }
 }
 
@@ -80,11 +87,12 @@ fn run_block(
     global: &GlobalMemory,
     launch: &Launch,
     order: Order,
-    parameters: &[u8],
+    launched: &Launched,
     index: u32,
-) -> Result<Counters, Fault> {
+) -> Result<Tally, Fault> {
     let threads: u32 = launch.block.iter().product();
     let place = Place {
+        index,
         grid: launch.grid,
         block: unflatten(index, launch.grid),
         dynamic_shared: launch.dynamic_shared,
@@ -99,13 +107,13 @@ fn run_block(
             Warp::new(kernel, warp, lanes, specials(&place, warp, launch.block))
         })
         .collect();
-    let mut block = Block::new(place, threads);
+    let mut block = Block::new(place, threads, kernel.kinds.len());
     let schedule: &mut dyn Schedule = match order {
         Order::InTurn => &mut InTurn { last: 0 },
         Order::Random(seed) => &mut Random(seed ^ u64::from(index).wrapping_mul(GOLDEN)),
     };
-    let ran = block::run(&mut block, kernel, global, parameters, warps, schedule);
-    ran.map(|()| block.counters).map_err(|Stopped { warp, instruction, stop }| {
+    let ran = block::run(&mut block, kernel, global, launched, warps, schedule);
+    ran.map(|()| block.tally).map_err(|Stopped { warp, instruction, stop }| {
         let instruction = &kernel.code[instruction as usize];
         Fault {
             kernel: kernel.name.clone(),

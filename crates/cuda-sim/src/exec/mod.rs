@@ -14,6 +14,8 @@ pub(crate) use grid::launch;
 pub use grid::{Launch, Order};
 pub(crate) use warp::{LANES, Lanes, Warp, lanes};
 
+use std::sync::atomic::AtomicU32;
+
 use self::block::Block;
 use crate::fault::FaultKind;
 use crate::memory::GlobalMemory;
@@ -23,7 +25,19 @@ pub(crate) struct Cx<'a, 'k> {
     pub(crate) warp: &'a mut Warp<'k>,
     pub(crate) block: &'a mut Block,
     pub(crate) global: &'a GlobalMemory,
+    pub(crate) launch: &'a Launched<'a>,
+}
+
+/// What all blocks of a launch share.
+#[derive(Debug)]
+pub(crate) struct Launched<'a> {
+    /// Tells launches apart.
+    pub(crate) number: u32,
     pub(crate) parameters: &'a [u8],
+    /// How many releases there have been.
+    pub(crate) releases: AtomicU32,
+    /// How often something has changed that a thread may wait for.
+    pub(crate) progress: AtomicU32,
 }
 
 /// Where lanes go from an instruction.
@@ -50,6 +64,8 @@ pub(crate) struct Stop {
 /// Where a block stands in its grid, and what it was given.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
+    /// The block's number, x fastest.
+    pub(crate) index: u32,
     pub(crate) grid: [u32; 3],
     pub(crate) block: [u32; 3],
     pub(crate) dynamic_shared: u32,

@@ -2,7 +2,8 @@
 
 use crate::exec::Stop;
 use crate::fault::FaultKind;
-use crate::isa::{Class, Kernel, Register, Source, Special};
+use crate::isa::{Class, Copies, Kernel, Register, Source, Special};
+use crate::memory::LocalMemory;
 
 pub(crate) const LANES: usize = 32;
 
@@ -42,6 +43,10 @@ pub(crate) struct Warp<'a> {
     /// For each register of each class, the lanes that have written it.
     written: [Vec<u32>; 3],
     specials: Vec<Lanes<u32>>,
+    /// Each lane's local memory, one after the other.
+    pub(crate) local: LocalMemory,
+    /// Asynchronous copies that have not been waited for.
+    pub(crate) copies: Copies,
 }
 
 impl<'a> Warp<'a> {
@@ -62,6 +67,8 @@ impl<'a> Warp<'a> {
             doubles: vec![[u64::MAX; LANES]; doubles],
             written: [vec![0; predicates], vec![0; words], vec![0; doubles]],
             specials,
+            local: LocalMemory::new(kernel.local_bytes),
+            copies: Copies::default(),
         }
     }
 

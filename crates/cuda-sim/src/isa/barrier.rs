@@ -1,7 +1,9 @@
 //! Barriers of a block, and fences.
 
 use super::decode::Text;
+use super::memory::Ordering;
 use super::program::Source;
+use super::warp_wide::groups;
 use crate::error::LoadError;
 use crate::exec::{Cx, Flow, Stop};
 use crate::fault::FaultKind;
@@ -13,8 +15,8 @@ pub(crate) enum Barrier {
     Block { waits: bool, aligned: bool, barrier: Source, threads: Option<Source> },
     /// `bar.warp.sync`
     Warp { members: Source },
-    /// Memory is written through at once here, so a fence has nothing to do.
-    Fence,
+    /// Memory is written through at once here, so a fence only says what is ordered.
+    Fence(Ordering),
 }
 
 /// Barriers that a block has.
@@ -24,12 +26,13 @@ impl Barrier {
     pub(super) fn decode(text: &Text) -> Result<Self, LoadError> {
         match text.mnemonic() {
             "membar" | "fence" => {
-                // Which accesses it orders, and for whom.
-                let words =
-                    ["sc", "acq_rel", "acquire", "release", "cta", "cluster", "gpu", "gl", "sys"];
-                while words.iter().any(|word| text.eat(word)) {}
+                let mut order = Ordering::default();
+                while order.eat(text) {}
                 text.finish(0)?;
-                Ok(Self::Fence)
+                if text.mnemonic() == "membar" || !(order.acquire || order.release) {
+                    (order.acquire, order.release) = (true, true);
+                }
+                Ok(Self::Fence(order))
             }
             mnemonic => {
                 if text.eat("warp") {
@@ -64,12 +67,15 @@ impl Barrier {
         let lane = mask.trailing_zeros();
         let refuse = |kind| Err(Stop { lane, kind });
         match self {
-            Self::Fence => Ok(Flow::Next),
+            Self::Fence(order) => {
+                // A fence acquires before it releases, and not what it releases itself.
+                order.acquired(cx);
+                order.releases(cx);
+                Ok(Flow::Next)
+            }
             Self::Warp { members } => {
-                let expected = cx.warp.word(*members, mask)?[lane as usize];
-                let live = expected & cx.warp.live();
-                if live & !mask != 0 {
-                    return refuse(FaultKind::Divergent { lanes: mask, expected: live });
+                for group in groups(cx, *members, mask)? {
+                    cx.block.synchronize_lanes(cx.warp.index, group);
                 }
                 Ok(Flow::Next)
             }
@@ -94,12 +100,8 @@ impl Barrier {
                 // Whole warps count: also where some of their threads have exited.
                 let count = if threads == 0 { mask.count_ones() } else { 32 };
                 let warp = cx.warp.index;
-                let phase = cx.block.arrive(barrier, threads, warp, count);
-                if *waits {
-                    return Ok(Flow::Wait { barrier, phase });
-                }
-                cx.block.clocks[warp].tick(warp);
-                Ok(Flow::Next)
+                let phase = cx.block.arrive(barrier, threads, warp, mask, count);
+                Ok(if *waits { Flow::Wait { barrier, phase } } else { Flow::Next })
             }
         }
     }

@@ -1,18 +1,17 @@
 //! Reading of an instruction's text: its modifiers in order, and its operands by what is expected.
 
 use std::cell::Cell;
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::collections::HashMap;
 
 use super::program::{Class, Register, Source, Special};
 use crate::error::LoadError;
-use crate::ptx::{Address, Operand, Space, Type};
+use crate::ptx::{Address, Operand, Type};
 
 /// The variables of a module, which its kernels' code may name.
 #[derive(Debug, Default)]
 pub(crate) struct Symbols {
     /// Variables in global and constant memory, and where they are.
-    pub(crate) placed: HashMap<String, (Space, u64)>,
+    pub(crate) placed: HashMap<String, u64>,
     /// Static shared variables: name, bytes, alignment.
     pub(crate) shared: Vec<(String, u32, u32)>,
     /// Names of dynamic shared memory, and what each is aligned to.
@@ -34,27 +33,31 @@ impl Symbols {
 #[derive(Clone, Debug)]
 pub(crate) enum Binding {
     Register(Register, Type),
-    /// A variable: its space and its address there.
-    Symbol(Space, u64),
+    /// A variable: its address in its space.
+    Symbol(u64),
 }
 
 /// The names that code may use where it stands.
 pub(crate) struct Scope<'a> {
     symbols: &'a Symbols,
-    /// Innermost last.
-    names: Vec<HashMap<String, Binding>>,
-    labels: HashMap<String, u32>,
+    /// Innermost last, each with the number of its braces.
+    names: Vec<(u32, HashMap<String, Binding>)>,
+    /// Braces opened so far.
+    opened: u32,
+    /// By the number of the braces they stand in.
+    labels: HashMap<(u32, String), u32>,
     targets: HashMap<String, Vec<String>>,
 }
 
 impl<'a> Scope<'a> {
     pub(crate) fn new(symbols: &'a Symbols) -> Self {
         let (labels, targets) = (HashMap::new(), HashMap::new());
-        Self { symbols, names: vec![HashMap::new()], labels, targets }
+        Self { symbols, names: vec![(0, HashMap::new())], opened: 0, labels, targets }
     }
 
     pub(crate) fn open(&mut self) {
-        self.names.push(HashMap::new());
+        self.opened += 1;
+        self.names.push((self.opened, HashMap::new()));
     }
 
     pub(crate) fn close(&mut self) {
@@ -62,7 +65,7 @@ impl<'a> Scope<'a> {
     }
 
     pub(crate) fn bind(&mut self, name: &str, binding: Binding) {
-        if let Some(innermost) = self.names.last_mut() {
+        if let Some((_, innermost)) = self.names.last_mut() {
             innermost.insert(name.to_owned(), binding);
         }
     }
@@ -71,16 +74,13 @@ impl<'a> Scope<'a> {
         self.targets.insert(name.to_owned(), labels.to_vec());
     }
 
-    pub(crate) fn set_labels(&mut self, labels: HashMap<String, u32>) {
+    pub(crate) fn set_labels(&mut self, labels: HashMap<(u32, String), u32>) {
         self.labels = labels;
     }
 
     fn find(&self, name: &str) -> Option<Binding> {
-        let local = self.names.iter().rev().find_map(|names| names.get(name).cloned());
-        local.or_else(|| {
-            let (space, address) = self.symbols.placed.get(name)?;
-            Some(Binding::Symbol(*space, *address))
-        })
+        let local = self.names.iter().rev().find_map(|(_, names)| names.get(name).cloned());
+        local.or_else(|| Some(Binding::Symbol(*self.symbols.placed.get(name)?)))
     }
 }
 
@@ -89,8 +89,6 @@ impl<'a> Scope<'a> {
 pub(crate) struct Target {
     pub(crate) base: Option<Source>,
     pub(crate) offset: i64,
-    /// The space of the variable that was named, if one was.
-    pub(crate) space: Option<Space>,
 }
 
 /// An instruction's text while it is decoded. Modifiers are taken from the front; what is left at the
@@ -124,19 +122,18 @@ impl<'a> Text<'a> {
     }
 
     /// The mnemonic, with the space or shape that counters tell apart.
-    pub(crate) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> String {
         const APART: [&str; 4] = ["ld", "st", "atom", "red"];
         let space = self.opcode.iter().skip(1).find(|part| {
             let space = part.split("::").next().unwrap_or_default();
             matches!(space, "global" | "shared" | "local" | "param" | "const")
         });
-        let kind = match space {
+        match space {
             Some(space) if APART.contains(&self.mnemonic()) => {
                 format!("{}.{}", self.opcode[0], space.split("::").next().unwrap_or_default())
             }
             _ => self.opcode[0].clone(),
-        };
-        intern(kind)
+        }
     }
 
     /// Whether the last type named is an integer's or that of bits.
@@ -280,7 +277,7 @@ impl<'a> Text<'a> {
                     let reason = format!("{name} has {is} bits where {wants} are expected");
                     Err(self.refuse(reason))
                 }
-                Some(Binding::Symbol(_, address)) => immediate(address),
+                Some(Binding::Symbol(address)) => immediate(address),
                 None => match Special::from_name(name) {
                     Some(special) => Ok(Source::Special(special)),
                     None if name == "WARP_SZ" => immediate(32),
@@ -288,9 +285,7 @@ impl<'a> Text<'a> {
                 },
             },
             Operand::Offset(name, offset) => match self.scope.find(name) {
-                Some(Binding::Symbol(_, address)) => {
-                    immediate(address.wrapping_add_signed(*offset))
-                }
+                Some(Binding::Symbol(address)) => immediate(address.wrapping_add_signed(*offset)),
                 _ => Err(self.refuse(format!("{name} is no variable"))),
             },
             _ => Err(self.refuse(format!("{operand} where a value of {ty:?} is expected"))),
@@ -306,17 +301,15 @@ impl<'a> Text<'a> {
             return Err(self.refuse("coordinates where there is no tensor"));
         }
         let Some(name) = base else {
-            return Ok(Target { base: None, offset: *offset, space: None });
+            return Ok(Target { base: None, offset: *offset });
         };
         match self.scope.find(name) {
             Some(Binding::Register(register, _)) if register.class != Class::Predicate => {
-                Ok(Target { base: Some(Source::Register(register)), offset: *offset, space: None })
+                Ok(Target { base: Some(Source::Register(register)), offset: *offset })
             }
-            Some(Binding::Symbol(space, address)) => Ok(Target {
-                base: None,
-                offset: (address as i64).wrapping_add(*offset),
-                space: Some(space),
-            }),
+            Some(Binding::Symbol(address)) => {
+                Ok(Target { base: None, offset: (address as i64).wrapping_add(*offset) })
+            }
             _ => Err(self.refuse(format!("{name} is neither a register nor a variable"))),
         }
     }
@@ -339,7 +332,8 @@ impl<'a> Text<'a> {
 
     fn label_named(&self, name: &str) -> Result<u32, LoadError> {
         let unknown = || self.refuse(format!("there is no label {name}"));
-        self.scope.labels.get(name).copied().ok_or_else(unknown)
+        let find = |(braces, _): &(u32, _)| self.scope.labels.get(&(*braces, name.to_owned()));
+        self.scope.names.iter().rev().find_map(find).copied().ok_or_else(unknown)
     }
 
     /// The instructions that the labels of a `.branchtargets` stand before.
@@ -350,19 +344,5 @@ impl<'a> Text<'a> {
         let unknown = || self.refuse(format!("there are no branch targets {name}"));
         let labels = self.scope.targets.get(name).ok_or_else(unknown)?;
         labels.iter().map(|label| self.label_named(label)).collect()
-    }
-}
-
-/// The same text for as long as the program runs: there are only as many kinds as instructions.
-fn intern(text: String) -> &'static str {
-    static KNOWN: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    match known.get(text.as_str()) {
-        Some(text) => text,
-        None => {
-            let text: &'static str = text.leak();
-            known.insert(text);
-            text
-        }
     }
 }

@@ -3,7 +3,6 @@
 //! A file is a family of instructions: their decoded form, how it is read from text, and how it is
 //! executed. Whatever a family does not know is refused when the module is loaded.
 
-mod atomic;
 mod barrier;
 mod compare;
 mod control;
@@ -13,12 +12,14 @@ mod decode;
 mod float;
 mod integer;
 mod lanewise;
+mod matrix;
 mod memory;
 mod program;
 mod rounding;
 mod warp_wide;
 
 pub(crate) use decode::Symbols;
+pub(crate) use memory::Copies;
 pub(crate) use program::{Class, Instruction, Kernel, Register, Source, Special, kernel};
 
 use crate::error::LoadError;
@@ -35,7 +36,10 @@ pub(crate) enum Op {
     Convert(convert::Convert),
     Data(data::Data),
     Memory(memory::Memory),
-    Atomic(atomic::Atomic),
+    Atomic(memory::Atomic),
+    Copy(memory::Copy),
+    Multiply(matrix::Multiply),
+    Transfer(matrix::Transfer),
     Barrier(barrier::Barrier),
     WarpWide(warp_wide::WarpWide),
     Control(control::Control),
@@ -63,10 +67,13 @@ impl Op {
             }
             "cvt" | "cvta" => Self::Convert(convert::Convert::decode(text)?),
             "mov" => Self::Data(data::Data::decode(text)?),
-            "ld" | "ldu" | "st" | "prefetch" | "prefetchu" | "applypriority" | "discard" => {
-                Self::Memory(memory::Memory::decode(text)?)
+            "ld" | "st" | "prefetch" => Self::Memory(memory::Memory::decode(text)?),
+            "atom" | "red" => Self::Atomic(memory::Atomic::decode(text)?),
+            "cp" => Self::Copy(memory::Copy::decode(text)?),
+            "mma" => Self::Multiply(matrix::Multiply::decode(text)?),
+            "ldmatrix" | "stmatrix" | "movmatrix" => {
+                Self::Transfer(matrix::Transfer::decode(text)?)
             }
-            "atom" | "red" => Self::Atomic(atomic::Atomic::decode(text)?),
             "bar" | "barrier" | "membar" | "fence" => {
                 Self::Barrier(barrier::Barrier::decode(text)?)
             }
@@ -90,6 +97,9 @@ impl Op {
             Self::Data(op) => op.execute(cx, mask)?,
             Self::Memory(op) => op.execute(cx, mask)?,
             Self::Atomic(op) => op.execute(cx, mask)?,
+            Self::Copy(op) => op.execute(cx, mask)?,
+            Self::Multiply(op) => op.execute(cx, mask)?,
+            Self::Transfer(op) => op.execute(cx, mask)?,
             Self::WarpWide(op) => op.execute(cx, mask)?,
             Self::Barrier(op) => return op.execute(cx, mask),
             Self::Control(op) => return op.execute(mask),

@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use super::Op;
 use super::decode::{Binding, Scope, Symbols, Text};
 use crate::error::LoadError;
-use crate::ptx::{Function, RegisterDecl, Space, StatementKind, Type, Variable};
+use crate::ptx::{Function, RegisterDecl, Space, Statement, StatementKind, Type, Variable};
 
 /// A kernel, decoded.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub(crate) struct Kernel {
     /// `.maxntid` or `.reqntid`, multiplied out.
     pub(crate) max_threads: Option<u32>,
     pub(crate) required_threads: Option<[u32; 3]>,
+    /// What counters tell apart: mnemonics, and some with a space.
+    pub(crate) kinds: Vec<String>,
     /// Names by class.
     register_names: [Vec<String>; 3],
 }
@@ -32,8 +34,8 @@ pub(crate) struct Instruction {
     pub(crate) guard: Option<(Register, bool)>,
     pub(crate) line: u32,
     pub(crate) text: String,
-    /// Its mnemonic and the modifiers that counters tell apart.
-    pub(crate) kind: &'static str,
+    /// The number of its kind.
+    pub(crate) kind: u16,
 }
 
 /// What a register holds.
@@ -154,13 +156,13 @@ pub(crate) fn kernel(function: &Function, symbols: &Symbols) -> Result<Kernel, L
     for parameter in &function.parameters {
         let start = parameter_bytes.next_multiple_of(parameter.align.max(1));
         let bytes = parameter.ty.bytes() * parameter.count;
-        decoder.scope.bind(&parameter.name, Binding::Symbol(Space::Param, start.into()));
+        decoder.scope.bind(&parameter.name, Binding::Symbol(start.into()));
         parameters.push((start, bytes));
         parameter_bytes = start + bytes;
     }
     for (name, bytes, align) in symbols.shared() {
         let start = decoder.place_shared(bytes, align);
-        decoder.scope.bind(name, Binding::Symbol(Space::Shared, start.into()));
+        decoder.scope.bind(name, Binding::Symbol(start.into()));
     }
     let body = function.body.as_deref().unwrap_or_default();
 
@@ -173,22 +175,35 @@ pub(crate) fn kernel(function: &Function, symbols: &Symbols) -> Result<Kernel, L
     }
     let static_shared = decoder.static_shared.next_multiple_of(symbols.dynamic_alignment());
     for (name, _) in &symbols.dynamic {
-        decoder.scope.bind(name, Binding::Symbol(Space::Shared, static_shared.into()));
+        decoder.scope.bind(name, Binding::Symbol(static_shared.into()));
     }
     (decoder.static_shared, decoder.local_bytes) = (declared, 0);
 
-    // Labels are numbered first, since code may name them before they stand.
+    // Labels are numbered first, since code may name them before they stand. A label is local to its
+    // braces, which are told apart by their number.
     let mut labels = HashMap::new();
     let mut instructions = 0_u32;
-    for statement in body {
-        match &statement.kind {
-            StatementKind::Label(name) => drop(labels.insert(name.clone(), instructions)),
+    let (mut open, mut opened) = (vec![0], 0);
+    for Statement { line, kind } in body {
+        match kind {
+            StatementKind::Open => {
+                opened += 1;
+                open.push(opened);
+            }
+            StatementKind::Close => drop(open.pop()),
+            StatementKind::Label(name) => {
+                let braces = open.last().copied().unwrap_or(0);
+                if labels.insert((braces, name.clone()), instructions).is_some() {
+                    return Err(LoadError::new(*line, "a label stands twice", name));
+                }
+            }
             StatementKind::Instruction { .. } => instructions += 1,
             _ => {}
         }
     }
     decoder.scope.set_labels(labels);
 
+    let mut kinds: Vec<String> = Vec::new();
     let mut code = Vec::with_capacity(instructions as usize);
     for statement in body {
         let line = statement.line;
@@ -210,7 +225,12 @@ pub(crate) fn kernel(function: &Function, symbols: &Symbols) -> Result<Kernel, L
                     None => None,
                 };
                 let op = Op::decode(&text)?;
-                code.push(Instruction { op, guard, line, text: text.shown(), kind: text.kind() });
+                let name = text.kind();
+                let kind = kinds.iter().position(|known| *known == name).unwrap_or_else(|| {
+                    kinds.push(name);
+                    kinds.len() - 1
+                }) as u16;
+                code.push(Instruction { op, guard, line, text: text.shown(), kind });
             }
         }
     }
@@ -226,6 +246,7 @@ pub(crate) fn kernel(function: &Function, symbols: &Symbols) -> Result<Kernel, L
         local_bytes,
         max_threads,
         required_threads,
+        kinds,
         register_names,
     })
 }
@@ -272,7 +293,7 @@ impl Decoder<'_> {
                 return Err(LoadError::new(variable.line, reason, &variable.name));
             }
         };
-        self.scope.bind(&variable.name, Binding::Symbol(variable.space, address.into()));
+        self.scope.bind(&variable.name, Binding::Symbol(address.into()));
         Ok(())
     }
 

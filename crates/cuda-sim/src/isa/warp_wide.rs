@@ -75,6 +75,10 @@ impl WarpWide {
             text.finish(1)?;
             return Ok(Self::ActiveMask { to: text.destination(0, ty)? });
         }
+        // `match` says of whom before it says `.sync`.
+        let all = (text.mnemonic() == "match")
+            .then(|| text.one_of(&[("all", true), ("any", false)]))
+            .flatten();
         if !text.eat("sync") {
             return Err(text.refuse("only the form with .sync is simulated"));
         }
@@ -140,9 +144,7 @@ impl WarpWide {
                 Ok(Self::Reduce { function, signed: ty.is_signed(), to, from, members })
             }
             "match" => {
-                let all = text
-                    .one_of(&[("all", true), ("any", false)])
-                    .ok_or_else(|| text.refuse("expected .any or .all"))?;
+                let all = all.ok_or_else(|| text.refuse("expected .any or .all"))?;
                 let ty = text.ty()?;
                 text.finish(3)?;
                 let (to, agrees) = match text.operand(0)? {
@@ -163,17 +165,22 @@ impl WarpWide {
         match *self {
             Self::ActiveMask { to } => cx.warp.set_word(to, &[mask; LANES], mask),
             Self::Shuffle { mode, to, in_range, from: [value, lane, control, members] } => {
-                check_members(cx, members, mask)?;
-                let value = cx.warp.word(value, mask)?;
-                let lane = cx.warp.word(lane, mask)?;
-                let control = cx.warp.word(control, mask)?;
+                let groups = groups(cx, members, mask)?;
+                let [value, lane, control] = [
+                    cx.warp.word(value, mask)?,
+                    cx.warp.word(lane, mask)?,
+                    cx.warp.word(control, mask)?,
+                ];
                 let mut result = value;
                 let mut within = 0;
-                for at in lanes(mask) {
-                    let (source, valid) = source_lane(mode, at as u32, lane[at], control[at]);
-                    if valid {
-                        if mask >> source & 1 == 0 {
-                            let kind = FaultKind::Divergent { lanes: mask, expected: 1 << source };
+                for group in groups {
+                    for at in lanes(group) {
+                        let (source, valid) = source_lane(mode, at as u32, lane[at], control[at]);
+                        if !valid {
+                            continue;
+                        }
+                        if group >> source & 1 == 0 {
+                            let kind = FaultKind::Divergent { lanes: group, expected: 1 << source };
                             return Err(Stop { lane: at as u32, kind });
                         }
                         result[at] = value[source as usize];
@@ -186,20 +193,23 @@ impl WarpWide {
                 }
             }
             Self::Vote { kind, by, members } => {
-                check_members(cx, members, mask)?;
-                let ballot = predicate(cx, by, mask)? & mask;
-                let all = |holds: bool| if holds { u32::MAX } else { 0 };
-                match kind {
-                    Vote::Ballot(to) => cx.warp.set_word(to, &[ballot; LANES], mask),
-                    Vote::All(to) => cx.warp.set_predicate(to, all(ballot == mask), mask),
-                    Vote::Any(to) => cx.warp.set_predicate(to, all(ballot != 0), mask),
-                    Vote::Uniform(to) => {
-                        cx.warp.set_predicate(to, all(ballot == mask || ballot == 0), mask);
+                let holds = predicate(cx, by, mask)?;
+                for group in groups(cx, members, mask)? {
+                    let ballot = holds & group;
+                    let all = |holds: bool| if holds { u32::MAX } else { 0 };
+                    match kind {
+                        Vote::Ballot(to) => cx.warp.set_word(to, &[ballot; LANES], group),
+                        Vote::All(to) => cx.warp.set_predicate(to, all(ballot == group), group),
+                        Vote::Any(to) => cx.warp.set_predicate(to, all(ballot != 0), group),
+                        Vote::Uniform(to) => {
+                            let uniform = ballot == group || ballot == 0;
+                            cx.warp.set_predicate(to, all(uniform), group);
+                        }
                     }
                 }
             }
             Self::Reduce { function, signed, to, from, members } => {
-                check_members(cx, members, mask)?;
+                let groups = groups(cx, members, mask)?;
                 let values = cx.warp.word(from, mask)?;
                 let combine = |a: u32, b: u32| match function {
                     Reduction::Add => a.wrapping_add(b),
@@ -211,41 +221,55 @@ impl WarpWide {
                     Reduction::Or => a | b,
                     Reduction::Xor => a ^ b,
                 };
-                let result = lanes(mask).map(|lane| values[lane]).reduce(combine).unwrap_or(0);
-                cx.warp.set_word(to, &[result; LANES], mask);
+                for group in groups {
+                    let result = lanes(group).map(|lane| values[lane]).reduce(combine).unwrap_or(0);
+                    cx.warp.set_word(to, &[result; LANES], group);
+                }
             }
             Self::Match { all, to, agrees, ty, from, members } => {
-                check_members(cx, members, mask)?;
+                let groups = groups(cx, members, mask)?;
                 let values =
                     cx.warp.double(from, mask)?.map(|v| v & (u64::MAX >> (64 - ty.bits())));
-                let same = |value: u64| {
-                    lanes(mask).filter(|&l| values[l] == value).fold(0_u32, |m, l| m | 1 << l)
-                };
-                let mut result = values.map(same);
-                if all {
-                    let agreed = result[mask.trailing_zeros() as usize] == mask;
-                    result = [if agreed { mask } else { 0 }; LANES];
-                    if let Some(agrees) = agrees {
-                        cx.warp.set_predicate(agrees, if agreed { u32::MAX } else { 0 }, mask);
+                for group in groups {
+                    let same = |value: u64| {
+                        lanes(group).filter(|&l| values[l] == value).fold(0_u32, |m, l| m | 1 << l)
+                    };
+                    let mut result = values.map(same);
+                    if all {
+                        let agreed = result[group.trailing_zeros() as usize] == group;
+                        result = [if agreed { group } else { 0 }; LANES];
+                        if let Some(agrees) = agrees {
+                            let agreed = if agreed { u32::MAX } else { 0 };
+                            cx.warp.set_predicate(agrees, agreed, group);
+                        }
                     }
+                    cx.warp.set_word(to, &result, group);
                 }
-                cx.warp.set_word(to, &result, mask);
             }
         }
         Ok(())
     }
 }
 
-/// Refuses an exchange that not all of the lanes take part in that each of them names.
-fn check_members(cx: &Cx, members: Source, mask: u32) -> Result<(), Stop> {
+/// The groups that lanes form by the members that they name, without those that have exited. Refuses a lane that is not among its own members, and members that do not take part.
+pub(super) fn groups(cx: &Cx, members: Source, mask: u32) -> Result<Vec<u32>, Stop> {
     let members = cx.warp.word(members, mask)?;
-    match lanes(mask).find(|&lane| members[lane] != mask) {
-        None => Ok(()),
-        Some(lane) => {
-            let kind = FaultKind::Divergent { lanes: mask, expected: members[lane] };
-            Err(Stop { lane: lane as u32, kind })
+    let live = cx.warp.live();
+    let mut groups = Vec::new();
+    let mut left = mask;
+    while left != 0 {
+        let first = left.trailing_zeros();
+        let named = members[first as usize];
+        let group = named & live;
+        let together = lanes(mask).filter(|&l| members[l] == named).fold(0_u32, |m, l| m | 1 << l);
+        if group != together {
+            let kind = FaultKind::Divergent { lanes: together, expected: group };
+            return Err(Stop { lane: first, kind });
         }
+        groups.push(group);
+        left &= !group;
     }
+    Ok(groups)
 }
 
 /// The lane that a shuffle reads, and whether it is within the segment: the PTX manual's pseudocode.

@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicU8, AtomicU64};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 use std::sync::{Arc, OnceLock, RwLock};
 
+use super::between_blocks::{Conflict, Visit, WordUse};
 use crate::fault::FaultKind;
 
 /// Where the first allocation starts. Lower addresses are windows to other spaces, or nothing.
@@ -48,6 +49,10 @@ struct Page {
     words: Box<[AtomicU64]>,
     /// A bit for each byte.
     written: Box<[AtomicU8]>,
+    /// For each word of 4 bytes its last use by a launch's blocks, from the first launch on.
+    uses: OnceLock<Box<[WordUse]>>,
+    /// For each sector the last launch that loaded of it, and the last that stored to it.
+    sectors: OnceLock<Box<[[AtomicU32; 2]]>>,
 }
 
 impl Page {
@@ -55,9 +60,14 @@ impl Page {
         Box::new(Self {
             words: (0..PAGE / 8).map(|_| AtomicU64::new(u64::MAX)).collect(),
             written: (0..PAGE / 8).map(|_| AtomicU8::new(0)).collect(),
+            uses: OnceLock::new(),
+            sectors: OnceLock::new(),
         })
     }
 }
+
+/// Bytes that global memory moves together.
+pub(crate) const SECTOR: u64 = 32;
 
 /// Why the host may not do this with device memory.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -261,6 +271,47 @@ impl Allocation {
             let written = page.written[(at % PAGE / 8) as usize].load(Relaxed) >> (at % 8);
             written & ones == ones
         })
+    }
+
+    /// The first of some bytes that nothing has written, relative to the start.
+    pub(crate) fn first_unwritten(&self, at: u64, bytes: u32) -> Option<u64> {
+        (at..at + u64::from(bytes)).find(|&byte| !self.is_written(byte, 1))
+    }
+
+    /// Notes a plain access of a block, and says which other block's access nothing orders it with.
+    pub(crate) fn note(
+        &self,
+        at: u64,
+        bytes: u32,
+        visit: &Visit,
+        is_write: bool,
+    ) -> Result<(), FaultKind> {
+        let page = self.page_mut(at);
+        let uses = page.uses.get_or_init(|| (0..PAGE / 4).map(|_| WordUse::default()).collect());
+        let end = at + u64::from(bytes);
+        let mut word = at / 4 * 4;
+        while word < end {
+            let first = at.max(word) - word;
+            let mask = 0xf << first & 0xf >> (word + 4).saturating_sub(end);
+            let noted = uses[(word % PAGE / 4) as usize].note(mask, visit, is_write);
+            noted.map_err(|Conflict { block, byte, order }| FaultKind::Race {
+                space: "global",
+                address: self.start + word + u64::from(byte),
+                other: block.map_or("other blocks".to_owned(), |block| format!("block {block}")),
+                order: order.to_owned(),
+            })?;
+            word += 4;
+        }
+        Ok(())
+    }
+
+    /// Whether a launch has not accessed a sector in this way before.
+    pub(crate) fn is_new_sector(&self, at: u64, launch: u32, is_write: bool) -> bool {
+        let page = self.page_mut(at);
+        let sectors =
+            page.sectors.get_or_init(|| (0..PAGE / SECTOR).map(|_| Default::default()).collect());
+        let last = &sectors[(at % PAGE / SECTOR) as usize][usize::from(is_write)];
+        last.load(Relaxed) != launch && last.swap(launch, Relaxed) != launch
     }
 
     pub(crate) fn start(&self) -> u64 {

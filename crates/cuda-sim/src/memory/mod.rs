@@ -1,9 +1,13 @@
 //! The memories of a device.
 
+mod between_blocks;
 mod global;
+mod local;
 mod shared;
 
-pub(crate) use global::{Access, GlobalMemory};
-pub(crate) use shared::SharedMemory;
+pub(crate) use between_blocks::Visit;
+pub(crate) use global::{Access, Allocation, GlobalMemory, SECTOR};
+pub(crate) use local::LocalMemory;
+pub(crate) use shared::{SharedMemory, Visitor};
 
 pub use global::MemoryError;

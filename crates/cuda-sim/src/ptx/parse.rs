@@ -447,10 +447,10 @@ impl<'a> Parser<'a> {
 
     fn space(&self, name: &str) -> Result<Space, LoadError> {
         Ok(match name {
-            ".global" => Space::Global,
+            // Constants are global memory that nobody stores to.
+            ".global" | ".const" => Space::Global,
             ".shared" | ".shared::cta" => Space::Shared,
             ".local" => Space::Local,
-            ".const" => Space::Const,
             ".param" => Space::Param,
             _ => return Err(self.error_before("unknown directive")),
         })

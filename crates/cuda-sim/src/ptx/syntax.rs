@@ -151,11 +151,9 @@ pub(crate) struct Address {
 /// A state space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Space {
-    Register,
     Global,
     Shared,
     Local,
-    Const,
     Param,
 }
 

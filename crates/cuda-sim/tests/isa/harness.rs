@@ -240,7 +240,8 @@ pub fn check<const N: usize>(
         .unwrap_or_else(|fault| panic!("{fault}"));
     let mut got = vec![0; 8 * CASES];
     machine.read(to, &mut got).expect("it fits");
-    record(code, &ptx, &addresses(&cases.concat()), &got);
+    let (operands, nothing) = (addresses(&cases.concat()), vec![0; 8 * CASES]);
+    record(code, &ptx, &launch, &[&operands, &nothing], 1, &got);
     for (got, case) in got.chunks(8).zip(&cases) {
         let got = u64::from_le_bytes(got.try_into().expect("8 bytes"));
         let expected = result.mask(expected(*case));
@@ -257,14 +258,80 @@ pub fn refusal(body: &str) -> String {
     machine().load(&ptx).map(|_| ()).expect_err("it is refused").to_string()
 }
 
-/// Leaves a form where `cargo xtask sim-conformance` finds it, if it asks for that.
-fn record(code: &str, ptx: &str, from: &[u8], to: &[u8]) {
+/// Runs `code` in one block. `inputs` are arrays in global memory under the names of registers that
+/// hold their addresses; there are 16 KiB of shared memory. Gives each thread's `d`.
+pub fn run_block(threads: u32, inputs: &[(&str, &[u32])], code: &str) -> Vec<u32> {
+    let names: Vec<&str> = inputs.iter().map(|(name, _)| *name).collect();
+    let mut parameters = vec!["out".to_owned()];
+    parameters.extend(names.iter().map(|name| (*name).to_owned()));
+    let declared: Vec<String> =
+        parameters.iter().map(|name| format!(".param .u64 {name}_param")).collect();
+    let loaded: String = parameters
+        .iter()
+        .map(|name| format!(".reg .b64 {name}; ld.param.u64 {name}, [{name}_param];\n"))
+        .collect();
+    let ptx = format!(
+        ".version 8.0\n.target sm_90a\n.address_size 64\n\
+         .visible .entry test({})\n{{\n.shared .align 16 .b8 memory[16384];\n\
+         .reg .pred p, q; .reg .b16 h<8>; .reg .b32 w<8>, r<32>, a, d, l, thread; .reg .b64 x<8>, at;\n\
+         {loaded}{code}\n\
+         mov.u32 thread, %tid.x; mad.wide.u32 at, thread, 4, out; st.global.b32 [at], d;\nret;\n}}\n",
+        declared.join(", ")
+    );
+    let machine = machine();
+    let module = machine.load(&ptx).unwrap_or_else(|error| panic!("{error}"));
+    let function = module.function("test").expect("it is there");
+    let out = machine.allocate(4 * u64::from(threads));
+    let mut pointers = vec![out];
+    let mut contents = vec![vec![0; 4 * threads as usize]];
+    for (_, values) in inputs {
+        let at = machine.allocate(4 * values.len() as u64);
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        machine.write(at, &bytes).expect("it fits");
+        pointers.push(at);
+        contents.push(bytes);
+    }
+    let launch = Launch { grid: [1; 3], block: [threads, 1, 1], dynamic_shared: 0 };
+    machine
+        .launch(&function, &launch, Order::InTurn, &addresses(&pointers))
+        .unwrap_or_else(|fault| panic!("{fault}"));
+    let mut bytes = vec![0; 4 * threads as usize];
+    machine.read(out, &mut bytes).expect("it fits");
+    let contents: Vec<&[u8]> = contents.iter().map(Vec::as_slice).collect();
+    record(code, &ptx, &launch, &contents, 0, &bytes);
+    let word = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().expect("4 bytes"));
+    bytes.chunks(4).map(word).collect()
+}
+
+/// Leaves a form where `cargo xtask sim-conformance` finds it, if it asks for that: a kernel, blocks and
+/// threads of its launch, the bytes behind each of its parameters, and what `result`, one of them,
+/// holds in the end.
+fn record(
+    code: &str,
+    ptx: &str,
+    launch: &Launch,
+    parameters: &[&[u8]],
+    result: usize,
+    gave: &[u8],
+) {
     let Some(folder) = std::env::var_os("CUDA_SIM_RECORD") else { return };
-    let tensor = |bytes| TensorView::new(Dtype::U64, vec![<[u8]>::len(bytes) / 8], bytes);
-    let tensors = [("from", from), ("to", to)].map(|(name, bytes)| (name, tensor(bytes).unwrap()));
-    let metadata = [("code", code), ("ptx", ptx)].map(|(k, v)| (k.to_owned(), v.to_owned()));
+    let view = |name: String, bytes| {
+        let tensor = TensorView::new(Dtype::U8, vec![<[u8]>::len(bytes)], bytes);
+        (name, tensor.expect("as many bytes as it says"))
+    };
+    let mut tensors = vec![view("gave".to_owned(), gave)];
+    let numbered = parameters.iter().enumerate();
+    tensors.extend(numbered.map(|(index, bytes)| view(index.to_string(), bytes)));
+    let metadata = [
+        ("code", code.to_owned()),
+        ("ptx", ptx.to_owned()),
+        ("blocks", launch.grid[0].to_string()),
+        ("threads", launch.block[0].to_string()),
+        ("result", result.to_string()),
+    ];
+    let metadata = metadata.map(|(key, value)| (key.to_owned(), value)).into();
     let mut hasher = DefaultHasher::new();
-    code.hash(&mut hasher);
+    (code, ptx).hash(&mut hasher);
     let path = Path::new(&folder).join(format!("{:016x}.safetensors", hasher.finish()));
-    serialize_to_file(tensors, Some(metadata.into()), &path).expect("the folder can be written");
+    serialize_to_file(tensors, Some(metadata), &path).expect("the folder can be written");
 }

@@ -6,3 +6,4 @@ mod exact;
 mod float;
 mod harness;
 mod integer;
+mod warp;

@@ -1,0 +1,342 @@
+//! A lane's access to a state space, with all that is checked of it.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::exec::{Cx, Lanes, Stop, lanes};
+use crate::fault::FaultKind;
+use crate::isa::convert::{LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW};
+use crate::isa::decode::{Target, Text};
+use crate::memory::{Access, Allocation, SECTOR, Visit};
+use crate::ptx::Space;
+
+/// How an access or a fence is ordered with others.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ordering {
+    /// Whether it may meet another such access without a race.
+    pub(crate) strong: bool,
+    pub(crate) acquire: bool,
+    pub(crate) release: bool,
+    /// Whether it is for this block alone.
+    pub(crate) within_block: bool,
+}
+
+impl Ordering {
+    /// Takes a modifier if it says something of ordering.
+    pub(crate) fn eat(&mut self, text: &Text) -> bool {
+        let (strong, acquire, release) = (true, true, true);
+        let known = [
+            ("weak", Self::default()),
+            ("relaxed", Self { strong, ..Self::default() }),
+            ("volatile", Self { strong, ..Self::default() }),
+            ("mmio", Self { strong, ..Self::default() }),
+            ("acquire", Self { strong, acquire, ..Self::default() }),
+            ("release", Self { strong, release, ..Self::default() }),
+            ("acq_rel", Self { strong, acquire, release, ..Self::default() }),
+            ("sc", Self { strong, acquire, release, ..Self::default() }),
+            ("cta", Self { within_block: true, ..Self::default() }),
+            ("cluster", Self::default()),
+            ("gpu", Self::default()),
+            ("gl", Self::default()),
+            ("sys", Self::default()),
+        ];
+        let Some(order) = text.one_of(&known) else { return false };
+        self.strong |= order.strong;
+        self.acquire |= order.acquire;
+        self.release |= order.release;
+        self.within_block |= order.within_block;
+        true
+    }
+
+    /// What comes after the access in this warp comes after what others released.
+    pub(crate) fn acquired(self, cx: &mut Cx) {
+        if self.acquire {
+            let now = if self.within_block { 0 } else { cx.launch.releases.load(Relaxed) };
+            cx.block.acquire(cx.warp.index, now);
+        }
+    }
+
+    /// What came before the access in this warp comes before what others acquire.
+    pub(crate) fn releases(self, cx: &mut Cx) {
+        if self.release {
+            cx.block.release(cx.warp.index);
+            if !self.within_block {
+                cx.launch.releases.fetch_add(1, Relaxed);
+            }
+        }
+    }
+}
+
+/// Takes a modifier that names a state space.
+pub(crate) fn eat_space(text: &Text) -> Option<Space> {
+    text.one_of(&[
+        ("global", Space::Global),
+        ("shared", Space::Shared),
+        ("shared::cta", Space::Shared),
+        ("local", Space::Local),
+        ("param", Space::Param),
+        ("param::entry", Space::Param),
+        // Constants are global memory that nobody stores to.
+        ("const", Space::Global),
+    ])
+}
+
+/// The address of each lane.
+pub(crate) fn addresses(cx: &Cx, target: &Target, mask: u32) -> Result<Lanes<u64>, Stop> {
+    Ok(match target.base {
+        None => [target.offset as u64; crate::exec::LANES],
+        Some(base) => {
+            cx.warp.double(base, mask)?.map(|address| address.wrapping_add_signed(target.offset))
+        }
+    })
+}
+
+/// The space that an address is in, and the address there. A generic address has no space named.
+pub(crate) fn resolve(space: Option<Space>, address: u64) -> (Space, u64) {
+    const WINDOWS: [(u64, Space); 3] = [
+        (SHARED_WINDOW, Space::Shared),
+        (LOCAL_WINDOW, Space::Local),
+        (PARAM_WINDOW, Space::Param),
+    ];
+    if let Some(space) = space {
+        return (space, address);
+    }
+    let within = |(start, _): &&(u64, Space)| (*start..*start + SHARED_WINDOW).contains(&address);
+    match WINDOWS.iter().find(within) {
+        Some((start, space)) => (*space, address - start),
+        None => (Space::Global, address),
+    }
+}
+
+impl Cx<'_, '_> {
+    /// Loads up to 32 bytes for a lane.
+    pub(crate) fn load(
+        &mut self,
+        lane: usize,
+        space: Option<Space>,
+        access: Access,
+        strong: bool,
+    ) -> Result<[u8; 32], FaultKind> {
+        let (space, address) = resolve(space, access.address);
+        let access = Access { address, ..access };
+        let len = access.bytes as usize;
+        let mut loaded = [0; 32];
+        match space {
+            Space::Shared => {
+                let (shared, visitor) = self.block.shared_by(self.warp.index, lane);
+                shared.check(access)?;
+                if strong {
+                    // A strong load meets atomics as one of them.
+                    for start in (0..len).step_by(8) {
+                        let part = part_of(access, start);
+                        let value = shared.update(part, visitor, |held| held)?.to_le_bytes();
+                        let bytes = part.bytes as usize;
+                        loaded[start..start + bytes].copy_from_slice(&value[..bytes]);
+                    }
+                } else {
+                    loaded[..len].copy_from_slice(shared.read(access, visitor)?);
+                }
+            }
+            Space::Local => loaded[..len].copy_from_slice(self.warp.local.read(lane, access)?),
+            Space::Param => {
+                let parameters = self.launch.parameters;
+                let range = address as usize..(address as usize).saturating_add(len);
+                let bytes = parameters.get(range).ok_or(FaultKind::OutOfBounds {
+                    space: "param",
+                    address,
+                    bytes: access.bytes,
+                    near: Some((0, parameters.len() as u64)),
+                })?;
+                loaded[..len].copy_from_slice(bytes);
+            }
+            Space::Global => {
+                let visit = self.visit();
+                let allocation = self.allocation(access)?;
+                let at = address - allocation.start();
+                if !strong {
+                    allocation.note(at, access.bytes, &visit, false)?;
+                }
+                for start in (0..len).step_by(8) {
+                    let bytes = (len - start).min(8);
+                    let at = at + start as u64;
+                    if !allocation.is_written(at, bytes as u32) {
+                        return Err(unwritten(allocation, at, bytes as u32));
+                    }
+                    let value = allocation.load(at, bytes as u32).to_le_bytes();
+                    loaded[start..start + bytes].copy_from_slice(&value[..bytes]);
+                }
+            }
+        }
+        Ok(loaded)
+    }
+
+    /// Stores some bytes for a lane.
+    pub(crate) fn store(
+        &mut self,
+        lane: usize,
+        space: Option<Space>,
+        access: Access,
+        from: &[u8],
+        strong: bool,
+    ) -> Result<(), FaultKind> {
+        let (space, address) = resolve(space, access.address);
+        let access = Access { address, ..access };
+        self.block.progress = true;
+        match space {
+            Space::Shared => {
+                let (shared, visitor) = self.block.shared_by(self.warp.index, lane);
+                shared.check(access)?;
+                if strong {
+                    for start in (0..from.len()).step_by(8) {
+                        let part = part_of(access, start);
+                        let value = little_endian(&from[start..start + part.bytes as usize]);
+                        shared.replace(part, visitor, value)?;
+                    }
+                    return Ok(());
+                }
+                shared.write(access, from, visitor)
+            }
+            Space::Local => self.warp.local.write(lane, access, from),
+            Space::Param => {
+                let what = "a store to a kernel's parameters".to_owned();
+                Err(FaultKind::InvalidOperand { what })
+            }
+            Space::Global => {
+                let visit = self.visit();
+                let allocation = self.allocation(access)?;
+                let at = address - allocation.start();
+                if !strong {
+                    allocation.note(at, access.bytes, &visit, true)?;
+                }
+                for (index, chunk) in from.chunks(8).enumerate() {
+                    let at = at + 8 * index as u64;
+                    allocation.store(at, chunk.len() as u32, little_endian(chunk));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Replaces up to 8 bytes in one step, and returns what they held.
+    pub(crate) fn update(
+        &mut self,
+        lane: usize,
+        space: Option<Space>,
+        access: Access,
+        f: impl Fn(Space, u64) -> u64,
+    ) -> Result<u64, FaultKind> {
+        let (space, address) = resolve(space, access.address);
+        let access = Access { address, ..access };
+        let f = |held| f(space, held);
+        let old = match space {
+            Space::Shared => {
+                let (shared, visitor) = self.block.shared_by(self.warp.index, lane);
+                shared.check(access)?;
+                shared.update(access, visitor, f)?
+            }
+            Space::Global => {
+                let allocation = self.allocation(access)?;
+                let at = address - allocation.start();
+                if !allocation.is_written(at, access.bytes) {
+                    return Err(unwritten(allocation, at, access.bytes));
+                }
+                allocation.update(at, access.bytes, f)
+            }
+            Space::Local | Space::Param => {
+                let what = "an atomic access to memory of one thread".to_owned();
+                return Err(FaultKind::InvalidOperand { what });
+            }
+        };
+        // One that changes nothing is what a thread does while it waits.
+        let mask = u64::MAX >> (64 - 8 * access.bytes);
+        self.block.progress |= (f(old) ^ old) & mask != 0;
+        Ok(old)
+    }
+
+    /// The allocation that holds an access to global memory.
+    fn allocation(&mut self, access: Access) -> Result<&Allocation, FaultKind> {
+        let Access { address, bytes } = access;
+        let holds = |nearest: &std::sync::Arc<Allocation>| nearest.holds(address, bytes.into());
+        if !self.block.nearest.as_ref().is_some_and(holds) {
+            self.block.nearest = self.global.find(address);
+        }
+        let nowhere = FaultKind::OutOfBounds { space: "global", address, bytes, near: None };
+        let allocation = self.block.nearest.as_deref().ok_or(nowhere)?;
+        allocation.check(access)?;
+        Ok(allocation)
+    }
+
+    fn visit(&self) -> Visit {
+        Visit {
+            launch: self.launch.number,
+            block: self.block.place.index,
+            now: self.launch.releases.load(Relaxed),
+            acquired: self.block.acquired,
+        }
+    }
+
+    /// Counts an access of a warp, which was allowed for all of its lanes.
+    pub(crate) fn count_access(
+        &mut self,
+        space: Option<Space>,
+        addresses: &Lanes<u64>,
+        mask: u32,
+        bytes: u32,
+        is_store: bool,
+    ) {
+        let of = |wanted: Space| {
+            lanes(mask).filter_map(move |lane| match resolve(space, addresses[lane]) {
+                (space, address) if space == wanted => Some((lane, address)),
+                _ => None,
+            })
+        };
+        if of(Space::Shared).next().is_some() {
+            self.block.tally.count_shared(of(Space::Shared), bytes);
+        }
+        let mut sectors: Vec<u64> = Vec::new();
+        let mut asked = 0;
+        for (_, address) in of(Space::Global) {
+            asked += u64::from(bytes);
+            let first = address / SECTOR;
+            let last = (address + u64::from(bytes) - 1) / SECTOR;
+            let known = sectors.last().copied();
+            sectors.extend((first..=last).filter(|sector| known != Some(*sector)));
+        }
+        if sectors.is_empty() {
+            return;
+        }
+        sectors.sort_unstable();
+        sectors.dedup();
+        let mut distinct = 0;
+        for sector in &sectors {
+            // What was accessed is allocated, but an allocation need not start with a sector.
+            let access = Access { address: sector * SECTOR, bytes: 1 };
+            let launch = self.launch.number;
+            if let Ok(allocation) = self.allocation(access) {
+                let at = access.address - allocation.start();
+                distinct += u64::from(allocation.is_new_sector(at, launch, is_store));
+            }
+        }
+        let totals = &mut self.block.tally.totals;
+        let traffic = if is_store { &mut totals.global_stores } else { &mut totals.global_loads };
+        traffic.bytes += asked;
+        traffic.sectors += sectors.len() as u64;
+        traffic.distinct_sectors += distinct;
+    }
+}
+
+/// Up to 8 bytes of an access, from `start` on.
+fn part_of(access: Access, start: usize) -> Access {
+    Access { address: access.address + start as u64, bytes: access.bytes.min(8) }
+}
+
+fn unwritten(allocation: &Allocation, at: u64, bytes: u32) -> FaultKind {
+    let first = allocation.first_unwritten(at, bytes).unwrap_or(at);
+    FaultKind::UninitializedMemory { space: "global", address: allocation.start() + first }
+}
+
+/// The integer of up to 8 bytes.
+pub(crate) fn little_endian(bytes: &[u8]) -> u64 {
+    let mut value = [0; 8];
+    value[..bytes.len()].copy_from_slice(bytes);
+    u64::from_le_bytes(value)
+}

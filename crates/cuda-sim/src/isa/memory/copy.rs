@@ -1,0 +1,181 @@
+//! Asynchronous copies from global to shared memory, in groups that are waited for.
+//!
+//! What is copied is read when the copy starts, and arrives when the thread that started it waits for
+//! it. Between the two nobody may touch the bytes it goes to.
+
+use super::access::{addresses, eat_space, resolve};
+use crate::error::LoadError;
+use crate::exec::{Cx, LANES, Stop, lanes};
+use crate::fault::FaultKind;
+use crate::isa::data::predicate;
+use crate::isa::decode::{Target, Text};
+use crate::isa::program::{Register, Source};
+use crate::memory::Access;
+use crate::ptx::{Operand, Space, Type};
+
+#[derive(Clone, Debug)]
+pub(crate) enum Copy {
+    /// `cp.async`: so many bytes, of which the source gives some and the others are zero.
+    Start { to: Target, from: Target, bytes: u32, given: Given },
+    /// `cp.async.commit_group`
+    Commit,
+    /// `cp.async.wait_group`: for all groups but the last few; `None` for all there is.
+    Wait { but: Option<u32> },
+}
+
+/// How many bytes the source gives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Given {
+    All,
+    Bytes(Source),
+    /// None where a predicate holds.
+    Unless(Register, bool),
+}
+
+impl Copy {
+    pub(in crate::isa) fn decode(text: &Text) -> Result<Self, LoadError> {
+        if !text.eat("async") {
+            return Err(text.refuse("only cp.async is simulated"));
+        }
+        if text.eat("commit_group") {
+            text.finish(0)?;
+            return Ok(Self::Commit);
+        }
+        if text.eat("wait_all") {
+            text.finish(0)?;
+            return Ok(Self::Wait { but: None });
+        }
+        if text.eat("wait_group") {
+            text.finish(1)?;
+            return match text.source(0, Type::U32)? {
+                Source::Immediate(but) => Ok(Self::Wait { but: Some(but as u32) }),
+                _ => Err(text.refuse("the number of groups is constant")),
+            };
+        }
+        let wide = text.one_of(&[("ca", false), ("cg", true)]);
+        let wide = wide.ok_or_else(|| text.refuse("not simulated"))?;
+        let spaces = [eat_space(text), eat_space(text)];
+        if spaces != [Some(Space::Shared), Some(Space::Global)] {
+            return Err(text.refuse("a copy goes from global to shared memory"));
+        }
+        let hinted = text.eat("L2::cache_hint");
+        let _ = ["L2::64B", "L2::128B", "L2::256B"].into_iter().any(|hint| text.eat(hint));
+        let operands = text.operand_count() - usize::from(hinted);
+        text.finish(text.operand_count().clamp(3, 4 + usize::from(hinted)))?;
+        let bytes = match text.source(2, Type::U32)? {
+            Source::Immediate(bytes) => bytes as u32,
+            _ => return Err(text.refuse("the number of bytes is constant")),
+        };
+        if !(bytes == 16 || !wide && matches!(bytes, 4 | 8)) {
+            return Err(text.refuse("a copy has 4, 8 or 16 bytes, with .cg 16"));
+        }
+        let given = match operands {
+            3 => Given::All,
+            _ => match text.operand(3)? {
+                operand @ Operand::Not(_) => {
+                    let (register, negated) = text.predicate_operand(operand)?;
+                    Given::Unless(register, negated)
+                }
+                operand => match text.predicate_operand(operand) {
+                    Ok((register, negated)) => Given::Unless(register, negated),
+                    Err(_) => Given::Bytes(text.source(3, Type::U32)?),
+                },
+            },
+        };
+        Ok(Self::Start { to: text.address(0)?, from: text.address(1)?, bytes, given })
+    }
+
+    pub(in crate::isa) fn execute(&self, cx: &mut Cx, mask: u32) -> Result<(), Stop> {
+        match self {
+            Self::Start { to, from, bytes, given } => start(cx, mask, to, from, *bytes, given),
+            Self::Commit => {
+                lanes(mask).for_each(|lane| cx.warp.copies.committed[lane] += 1);
+                Ok(())
+            }
+            Self::Wait { but } => wait(cx, mask, *but),
+        }
+    }
+}
+
+/// The asynchronous copies of a warp.
+#[derive(Debug, Default)]
+pub(crate) struct Copies {
+    /// Groups that each lane has committed.
+    committed: [u32; LANES],
+    pending: Vec<Pending>,
+}
+
+/// A copy that has not arrived.
+#[derive(Debug)]
+struct Pending {
+    lane: usize,
+    /// The number of its group among the lane's.
+    group: u32,
+    to: Access,
+    bytes: [u8; 16],
+}
+
+fn start(
+    cx: &mut Cx,
+    mask: u32,
+    to: &Target,
+    from: &Target,
+    bytes: u32,
+    given: &Given,
+) -> Result<(), Stop> {
+    let (to, from) = (addresses(cx, to, mask)?, addresses(cx, from, mask)?);
+    let given = match *given {
+        Given::All => [bytes; LANES],
+        Given::Bytes(source) => cx.warp.word(source, mask)?,
+        Given::Unless(register, negated) => {
+            let ignored = predicate(cx, (register, negated), mask)?;
+            std::array::from_fn(|lane| if ignored >> lane & 1 != 0 { 0 } else { bytes })
+        }
+    };
+    for lane in lanes(mask) {
+        let at = |kind| Stop { lane: lane as u32, kind };
+        if given[lane] > bytes {
+            let what = format!("{} bytes of a source for a copy of {bytes}", given[lane]);
+            return Err(at(FaultKind::InvalidOperand { what }));
+        }
+        let (_, address) = resolve(Some(Space::Shared), to[lane]);
+        let to = Access { address, bytes };
+        let (shared, visitor) = cx.block.shared_by(cx.warp.index, lane);
+        shared.check(to).and_then(|()| shared.start_copy(to, visitor)).map_err(at)?;
+        let mut copied = [0; 16];
+        let alignment = u64::from(bytes);
+        if given[lane] > 0 && !from[lane].is_multiple_of(alignment) {
+            let (space, address, alignment) = ("global", from[lane], bytes);
+            return Err(at(FaultKind::Misaligned { space, address, alignment }));
+        }
+        for byte in 0..given[lane] {
+            let access = Access { address: from[lane] + u64::from(byte), bytes: 1 };
+            copied[byte as usize] =
+                cx.load(lane, Some(Space::Global), access, false).map_err(at)?[0];
+        }
+        let group = cx.warp.copies.committed[lane];
+        cx.warp.copies.pending.push(Pending { lane, group, to, bytes: copied });
+    }
+    cx.count_access(Some(Space::Shared), &to, mask, bytes, true);
+    let reading = lanes(mask).filter(|lane| given[*lane] > 0).fold(0, |m, lane| m | 1 << lane);
+    cx.count_access(Some(Space::Global), &from, reading, bytes, false);
+    Ok(())
+}
+
+fn wait(cx: &mut Cx, mask: u32, but: Option<u32>) -> Result<(), Stop> {
+    let committed = cx.warp.copies.committed;
+    let arrives = |copy: &Pending| {
+        mask >> copy.lane & 1 != 0
+            && but.is_none_or(|but| copy.group < committed[copy.lane].saturating_sub(but))
+    };
+    let pending = std::mem::take(&mut cx.warp.copies.pending);
+    let (arriving, staying): (Vec<_>, Vec<_>) = pending.into_iter().partition(arrives);
+    cx.warp.copies.pending = staying;
+    for copy in arriving {
+        let (shared, visitor) = cx.block.shared_by(cx.warp.index, copy.lane);
+        let finished = shared.finish_copy(copy.to, &copy.bytes[..copy.to.bytes as usize], visitor);
+        finished.map_err(|kind| Stop { lane: copy.lane as u32, kind })?;
+    }
+    cx.block.progress = true;
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! Loads and stores.
+
+mod access;
+mod atomic;
+mod copy;
+
+pub(super) use access::{Ordering, addresses, eat_space};
+pub(super) use atomic::Atomic;
+pub(crate) use copy::Copies;
+pub(super) use copy::Copy;
+
+use self::access::little_endian;
+use super::decode::{Target, Text};
+use super::program::{Class, Register, Source};
+use crate::error::LoadError;
+use crate::exec::{Cx, LANES, Lanes, Stop, lanes};
+use crate::memory::Access;
+use crate::ptx::{Operand, Space, Type};
+
+#[derive(Clone, Debug)]
+pub(crate) struct Memory {
+    what: What,
+    /// `None` for a generic address.
+    space: Option<Space>,
+    order: Ordering,
+    target: Target,
+    /// An element's type.
+    ty: Type,
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    /// One register for each element, none for `_`.
+    Load(Vec<Option<Register>>),
+    Store(Vec<Source>),
+    /// Something about caches, which there are none of here.
+    Hint,
+}
+
+/// Modifiers that say what caches should make of an access.
+const HINTS: [&str; 20] = [
+    "nc",
+    "ca",
+    "cg",
+    "cs",
+    "lu",
+    "cv",
+    "wb",
+    "wt",
+    "L1::evict_normal",
+    "L1::evict_unchanged",
+    "L1::evict_first",
+    "L1::evict_last",
+    "L1::no_allocate",
+    "L2::evict_normal",
+    "L2::evict_first",
+    "L2::evict_last",
+    "L2::cache_hint",
+    "L2::64B",
+    "L2::128B",
+    "L2::256B",
+];
+
+impl Memory {
+    pub(super) fn decode(text: &Text) -> Result<Self, LoadError> {
+        let mut space = None;
+        let mut lanes = 1;
+        let mut hinted = false;
+        let mut order = Ordering::default();
+        loop {
+            if let Some(named) = eat_space(text) {
+                space = Some(named);
+            } else if let Some(vector) = text.one_of(&[("v2", 2), ("v4", 4), ("v8", 8)]) {
+                lanes = vector;
+            } else if let Some(hint) = HINTS.iter().find(|hint| text.eat(hint)) {
+                hinted |= *hint == "L2::cache_hint";
+            } else if !order.eat(text) {
+                break;
+            }
+        }
+        let operands = 2 + usize::from(hinted);
+        if !matches!(text.mnemonic(), "ld" | "st") {
+            let cache = ["L1", "L2"].into_iter().any(|cache| text.eat(cache));
+            text.finish(1)?;
+            if !cache {
+                return Err(text.refuse("expected .L1 or .L2"));
+            }
+            let target = text.address(0)?;
+            return Ok(Self { what: What::Hint, space, order, target, ty: Type::B8 });
+        }
+        let ty = text.ty()?;
+        text.finish(operands)?;
+        let (what, address, elements) = if text.mnemonic() == "ld" {
+            let to = text.vector(0)?.iter().map(|element| match element {
+                Operand::Sink => Ok(None),
+                element => Ok(Some(loadable(text, element, ty)?)),
+            });
+            let to: Vec<_> = to.collect::<Result<_, LoadError>>()?;
+            let elements = to.len();
+            (What::Load(to), 1, elements)
+        } else {
+            let from = text.vector(1)?.iter().map(|element| match element {
+                Operand::Name(_) if text.register(element).is_ok() => {
+                    Ok(Source::Register(loadable(text, element, ty)?))
+                }
+                element => text.source_of(element, ty),
+            });
+            let from: Vec<_> = from.collect::<Result<_, LoadError>>()?;
+            let elements = from.len();
+            (What::Store(from), 0, elements)
+        };
+        if elements != lanes {
+            return Err(text.refuse(format!("{elements} elements, expected {lanes}")));
+        }
+        if lanes as u32 * ty.bytes() > 32 || ty == Type::B128 {
+            return Err(text.refuse("an access has up to 32 bytes, in elements of up to 8"));
+        }
+        Ok(Self { what, space, order, target: text.address(address)?, ty })
+    }
+
+    pub(super) fn execute(&self, cx: &mut Cx, mask: u32) -> Result<(), Stop> {
+        match &self.what {
+            What::Load(to) => {
+                self.load(cx, mask, to)?;
+                self.order.acquired(cx);
+            }
+            What::Store(from) => {
+                self.order.releases(cx);
+                self.store(cx, mask, from)?;
+            }
+            What::Hint => {}
+        }
+        Ok(())
+    }
+
+    fn load(&self, cx: &mut Cx, mask: u32, to: &[Option<Register>]) -> Result<(), Stop> {
+        let addresses = addresses(cx, &self.target, mask)?;
+        let element = self.ty.bytes() as usize;
+        let bytes = (element * to.len()) as u32;
+        let mut values = [[0_u64; LANES]; 8];
+        for lane in lanes(mask) {
+            let access = Access { address: addresses[lane], bytes };
+            let loaded = cx.load(lane, self.space, access, self.order.strong);
+            let loaded = loaded.map_err(|kind| Stop { lane: lane as u32, kind })?;
+            for (value, bytes) in values.iter_mut().zip(loaded.chunks(element)).take(to.len()) {
+                value[lane] = little_endian(bytes);
+            }
+        }
+        cx.count_access(self.space, &addresses, mask, bytes, false);
+        for (to, value) in to.iter().zip(&values) {
+            if let Some(to) = to {
+                self.put(cx, *to, value, mask);
+            }
+        }
+        Ok(())
+    }
+
+    fn store(&self, cx: &mut Cx, mask: u32, from: &[Source]) -> Result<(), Stop> {
+        let addresses = addresses(cx, &self.target, mask)?;
+        let element = self.ty.bytes() as usize;
+        let len = element * from.len();
+        let mut values = [[0_u64; LANES]; 8];
+        for (value, from) in values.iter_mut().zip(from) {
+            *value = cx.warp.double(*from, mask)?;
+        }
+        for lane in lanes(mask) {
+            let mut bytes = [0; 32];
+            for (bytes, value) in bytes.chunks_mut(element).zip(&values).take(from.len()) {
+                bytes.copy_from_slice(&value[lane].to_le_bytes()[..element]);
+            }
+            let access = Access { address: addresses[lane], bytes: len as u32 };
+            let stored = cx.store(lane, self.space, access, &bytes[..len], self.order.strong);
+            stored.map_err(|kind| Stop { lane: lane as u32, kind })?;
+        }
+        cx.count_access(self.space, &addresses, mask, len as u32, true);
+        Ok(())
+    }
+
+    /// Puts a loaded element into a register, extended by its type where that is wider.
+    fn put(&self, cx: &mut Cx, to: Register, value: &Lanes<u64>, mask: u32) {
+        let shift = 64 - self.ty.bits();
+        let value = if self.ty.is_signed() {
+            value.map(|value| ((value << shift) as i64 >> shift) as u64)
+        } else {
+            *value
+        };
+        match to.class {
+            Class::Double => cx.warp.set_double(to, &value, mask),
+            _ => cx.warp.set_word(to, &value.map(|value| value as u32), mask),
+        }
+    }
+}
+
+/// A register that an element is loaded into or stored from: it may be wider than the element.
+fn loadable(text: &Text, operand: &Operand, ty: Type) -> Result<Register, LoadError> {
+    let (register, declared) = text.register(operand)?;
+    if declared.bits() < ty.bits() || register.class == Class::Predicate {
+        return Err(text.refuse("the register has too few bits"));
+    }
+    Ok(register)
+}

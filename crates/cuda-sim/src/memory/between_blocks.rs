@@ -1,0 +1,125 @@
+//! Races in global memory between the blocks of a launch.
+//!
+//! Of each word the last plain write and the last plain reads are known: by which block, to which bytes
+//! and when. A launch's time is the number of releases so far: fences, and accesses with `.release`.
+//! A block that acquires notes the time. Another block's access is then ordered before this block's if
+//! some block has released after it and this block acquired after that. Since that some block need not be
+//! the other one, a race can be missed; but one that is reported is one, as the other block cannot have
+//! released at all. Strong accesses, atomics among them, are neither noted nor checked.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Who accesses a word.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Visit {
+    pub(crate) launch: u32,
+    pub(crate) block: u32,
+    /// The launch's time now, and when the block last acquired.
+    pub(crate) now: u32,
+    pub(crate) acquired: u32,
+}
+
+/// The last uses of a word. One that two threads note at once may be lost, and a race missed.
+#[derive(Debug, Default)]
+pub(crate) struct WordUse {
+    write: AtomicU64,
+    read: AtomicU64,
+}
+
+/// Another block's access that nothing orders with this one.
+#[derive(Debug)]
+pub(crate) struct Conflict {
+    /// `None` if several.
+    pub(crate) block: Option<u32>,
+    /// Which of the word's bytes.
+    pub(crate) byte: u32,
+    pub(crate) order: &'static str,
+}
+
+/// An entry: 20 bits of the launch, 24 of the block, 16 of the time, 4 of the bytes. 0 is none.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Entry(u64);
+
+/// In place of a block: several.
+const MANY: u32 = (1 << 24) - 1;
+
+/// In place of a time: later than can be told, so that nothing is reported.
+const LATE: u32 = (1 << 16) - 1;
+
+impl Entry {
+    fn new(launch: u32, block: u32, time: u32, bytes: u8) -> Self {
+        // Launch numbers start over after a million; 0 stays free.
+        let launch = u64::from(launch % ((1 << 20) - 1) + 1);
+        let (block, time) = (u64::from(block.min(MANY)), u64::from(time.min(LATE)));
+        Self(launch << 44 | block << 20 | time << 4 | u64::from(bytes))
+    }
+
+    fn launch(self) -> u64 {
+        self.0 >> 44
+    }
+
+    fn block(self) -> u32 {
+        (self.0 >> 20) as u32 & MANY
+    }
+
+    fn time(self) -> u32 {
+        (self.0 >> 4) as u32 & LATE
+    }
+
+    fn bytes(self) -> u8 {
+        self.0 as u8 & 0xf
+    }
+
+    /// Whether this earlier access is another block's, to some of the same bytes, and not ordered.
+    fn conflicts(self, now: Self, visit: &Visit) -> bool {
+        self.launch() == now.launch()
+            && self.block() != now.block()
+            && self.bytes() & now.bytes() != 0
+            && self.time() != LATE
+            && visit.acquired <= self.time()
+    }
+
+    fn conflict(self, now: Self, order: &'static str) -> Conflict {
+        let block = (self.block() != MANY).then(|| self.block());
+        Conflict { block, byte: (self.bytes() & now.bytes()).trailing_zeros(), order }
+    }
+}
+
+impl WordUse {
+    /// Notes an access, or says what it races with.
+    pub(super) fn note(&self, bytes: u8, visit: &Visit, is_write: bool) -> Result<(), Conflict> {
+        let now = Entry::new(visit.launch, visit.block, visit.now, bytes);
+        let write = Entry(self.write.load(Relaxed));
+        let read = Entry(self.read.load(Relaxed));
+        if write.conflicts(now, visit) {
+            let order = if is_write { "write after write" } else { "read after write" };
+            return Err(write.conflict(now, order));
+        }
+        if is_write {
+            if read.conflicts(now, visit) {
+                return Err(read.conflict(now, "write after read"));
+            }
+            self.write.store(together(write, now).0, Relaxed);
+            return Ok(());
+        }
+        let noted = if read.launch() != now.launch() || read.bytes() & bytes == 0 {
+            now
+        } else if read.block() == now.block() {
+            together(read, now)
+        } else {
+            // Of what several blocks have read, and of the earliest time, nothing false can be told.
+            let (time, bytes) = (read.time().min(now.time()), read.bytes() & bytes);
+            Entry::new(visit.launch, MANY, time, bytes)
+        };
+        if noted != read {
+            self.read.store(noted.0, Relaxed);
+        }
+        Ok(())
+    }
+}
+
+/// Two accesses as one, if they are one block's at one time; otherwise the later one.
+fn together(earlier: Entry, now: Entry) -> Entry {
+    if earlier.0 >> 4 == now.0 >> 4 { Entry(earlier.0 | now.0) } else { now }
+}
