@@ -28,6 +28,8 @@ enum Task {
     Trace(trace::MakeTrace),
     /// Measure the operators.
     Bench(bench::Bench),
+    /// Count what the kernels cost, in the simulator.
+    SimReport(sim::report::Report),
     /// Compare the simulator with a driver's device, instruction by instruction.
     SimConformance(sim::conformance::Conformance),
     /// Find or install the tools that compile the kernels.
@@ -43,6 +45,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Replay(replay) => replay.run(),
         Task::Trace(trace) => trace.run(),
         Task::Bench(bench) => bench.run(),
+        Task::SimReport(report) => report.run(),
         Task::SimConformance(conformance) => conformance.run(),
         Task::Setup(setup) => setup.run(),
         Task::Ptx(ptx) => ptx.run(),

@@ -2,4 +2,3 @@
 //! GPU, on every device that a file is for.
 
 mod block_topk;
-mod device;

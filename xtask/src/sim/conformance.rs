@@ -48,13 +48,16 @@ impl Conformance {
         let driver = Driver::open(&self.driver)?;
         let device = driver.device_name()?;
         let forms = Form::read_all(&folder)?;
-        let mut answers = format!("# What {device} gave for the operands of each form.\n");
+        let mut answers = format!(
+            "# What an {device} gave: of each form the start of its kernel's and operands' SHA-256, that\n\
+             # of the result, and the instruction. Written by `cargo xtask sim-conformance --answers`.\n"
+        );
         let mut different = 0;
         for form in &forms {
             match driver.run(&form.kernel) {
                 Ok(gave) => {
                     different += usize::from(!form.report(&gave));
-                    answers += &format!("{:x}  {}\n", Sha256::digest(&gave), form.code);
+                    answers += &form.answer(&gave);
                 }
                 Err(error) => {
                     different += 1;
@@ -131,6 +134,16 @@ impl Form {
         };
         ensure!(kernel.result < kernel.parameters.len(), "the result is no parameter");
         Ok(Self { code: text("code")?, kernel, gave: tensor("gave")? })
+    }
+
+    /// The line for what a device gave. The tests of `cuda-sim` look it up by its first word.
+    fn answer(&self, gave: &[u8]) -> String {
+        let mut question = Sha256::new().chain_update(&self.kernel.ptx);
+        self.kernel.parameters.iter().for_each(|bytes| question.update(bytes));
+        let code: Vec<&str> = self.code.split_whitespace().collect();
+        let [question, answer] =
+            [question.finalize(), Sha256::digest(gave)].map(|hash| format!("{hash:x}"));
+        format!("{} {} {}\n", &question[..16], &answer[..16], code.join(" "))
     }
 
     /// Prints where a device's result differs first, if it does, and returns whether it does not.

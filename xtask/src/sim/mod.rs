@@ -2,3 +2,4 @@
 
 pub mod conformance;
 mod driver;
+pub mod report;

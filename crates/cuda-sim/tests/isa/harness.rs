@@ -7,6 +7,11 @@ use cuda_sim::device::Device;
 use cuda_sim::{Launch, Machine, Order};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, serialize_to_file};
+use sha2::{Digest, Sha256};
+
+/// What hardware gave: `cargo xtask sim-conformance` writes it. Approximations are within the manual's
+/// bounds there and here, but not the same.
+const HARDWARE: &str = include_str!("hardware.txt");
 
 /// What an operand's bits are taken from: the edges of its type, and random ones.
 #[derive(Clone, Copy)]

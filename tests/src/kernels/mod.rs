@@ -1,4 +1,6 @@
-//! A simulated device, and operands in its memory.
+//! The kernels' PTX, as it is checked in, on simulated devices.
+
+pub mod block_topk;
 
 use std::path::Path;
 
@@ -6,7 +8,7 @@ use cuda_sim::device::Device;
 use cuda_sim::{Function, Machine};
 
 /// The files of `host/ptx`, each with a device that it is for.
-pub(crate) const FILES: [(&str, &str); 5] = [
+pub const FILES: [(&str, &str); 5] = [
     ("msa_sm_80.ptx", "sm_80"),
     ("msa_sm_90a.ptx", "sm_90"),
     ("msa_sm_100.ptx", "sm_100"),
@@ -15,7 +17,10 @@ pub(crate) const FILES: [(&str, &str); 5] = [
 ];
 
 /// A device with one kernel of a file loaded.
-pub(crate) fn load(file: &str, device: &str, kernel: &str) -> (Machine, Function) {
+///
+/// # Panics
+/// If there is no such file, device or kernel.
+pub fn load(file: &str, device: &str, kernel: &str) -> (Machine, Function) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/ptx").join(file);
     let ptx = std::fs::read_to_string(&path).expect("the PTX is checked in");
     let machine = Machine::new(Device::named(device).expect("a known device"));
@@ -25,7 +30,7 @@ pub(crate) fn load(file: &str, device: &str, kernel: &str) -> (Machine, Function
 }
 
 /// Values of four bytes each, on the device.
-pub(crate) fn upload<T: Copy>(machine: &Machine, values: &[T], bytes: fn(T) -> [u8; 4]) -> u64 {
+fn upload<T: Copy>(machine: &Machine, values: &[T], bytes: fn(T) -> [u8; 4]) -> u64 {
     let bytes: Vec<u8> = values.iter().flat_map(|&value| bytes(value)).collect();
     let address = machine.allocate(bytes.len() as u64);
     machine.write(address, &bytes).expect("it was just allocated");
@@ -33,7 +38,7 @@ pub(crate) fn upload<T: Copy>(machine: &Machine, values: &[T], bytes: fn(T) -> [
 }
 
 /// `len` values of four bytes each, from the device.
-pub(crate) fn download(machine: &Machine, address: u64, len: usize) -> Vec<i32> {
+fn download(machine: &Machine, address: u64, len: usize) -> Vec<i32> {
     let mut bytes = vec![0; 4 * len];
     machine.read(address, &mut bytes).expect("it is allocated");
     bytes.as_chunks().0.iter().map(|value| i32::from_le_bytes(*value)).collect()
