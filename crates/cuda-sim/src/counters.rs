@@ -80,7 +80,11 @@ impl Tally {
     }
 
     /// An access of a warp's lanes to shared memory, `bytes` at each address.
-    pub(crate) fn count_shared(&mut self, addresses: impl Iterator<Item = (usize, u64)>, bytes: u32) {
+    pub(crate) fn count_shared(
+        &mut self,
+        addresses: impl Iterator<Item = (usize, u64)>,
+        bytes: u32,
+    ) {
         // So many lanes as together have 128 bytes go at a time.
         let lanes = (128 / bytes.max(4)) as usize;
         let (mut wavefronts, mut phases) = (0, 0);

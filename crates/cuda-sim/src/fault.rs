@@ -146,7 +146,10 @@ impl fmt::Display for FaultKind {
                 write!(f, "nothing has written register {register}")
             }
             Self::Race { space, address, other, order } => {
-                write!(f, "{order} at {space} address {address:#x}, which nothing orders with {other}")
+                write!(
+                    f,
+                    "{order} at {space} address {address:#x}, which nothing orders with {other}"
+                )
             }
             Self::PendingCopy { address } => {
                 write!(f, "the copy to shared address {address:#x} has not been waited for")
@@ -155,7 +158,10 @@ impl fmt::Display for FaultKind {
                 write!(f, "reached by lanes {lanes:#010x}, expected {expected:#010x} together")
             }
             Self::BarrierNotReached { barrier, arrived, expected } => {
-                write!(f, "{arrived} of {expected} threads are at barrier {barrier}; no other can come")
+                write!(
+                    f,
+                    "{arrived} of {expected} threads are at barrier {barrier}; no other can come"
+                )
             }
             Self::Deadlock => f.write_str("no warp of the block can go on, or makes progress"),
             Self::Trap => f.write_str("the kernel stopped itself"),

@@ -152,7 +152,8 @@ impl Machine {
         let module = ptx::parse(ptx)?;
         if !self.device.runs(&module.target) {
             let (major, minor) = self.device.capability;
-            let reason = format!("the device has compute capability {major}.{minor}, the PTX is for");
+            let reason =
+                format!("the device has compute capability {major}.{minor}, the PTX is for");
             return Err(LoadError::new(1, reason, module.target));
         }
         let mut symbols = Symbols::default();

@@ -42,6 +42,9 @@ pub(crate) struct Warp<'a> {
     doubles: Vec<Lanes<u64>>,
     /// For each register of each class, the lanes that have written it.
     written: [Vec<u32>; 3],
+    /// The carry of each lane, and the lanes that have one.
+    carry: u32,
+    carry_written: u32,
     specials: Vec<Lanes<u32>>,
     /// Each lane's local memory, one after the other.
     pub(crate) local: LocalMemory,
@@ -66,6 +69,8 @@ impl<'a> Warp<'a> {
             words: vec![[0xffff_ffff; LANES]; words],
             doubles: vec![[u64::MAX; LANES]; doubles],
             written: [vec![0; predicates], vec![0; words], vec![0; doubles]],
+            carry: 0,
+            carry_written: 0,
             specials,
             local: LocalMemory::new(kernel.local_bytes),
             copies: Copies::default(),
@@ -107,6 +112,12 @@ impl<'a> Warp<'a> {
     pub(crate) fn jump(&mut self, path: Path, lanes: u32, target: u32) {
         self.split(path, lanes);
         self.put(target, lanes);
+    }
+
+    /// Some lanes of a path go to an instruction each, the others to the next one.
+    pub(crate) fn scatter(&mut self, path: Path, jumps: &[(u32, u32)]) {
+        self.split(path, jumps.iter().fold(0, |all, (_, lanes)| all | lanes));
+        jumps.iter().for_each(|(target, lanes)| self.put(*target, *lanes));
     }
 
     /// Some lanes of a path are done, the others go to the next instruction.
@@ -151,7 +162,9 @@ impl<'a> Warp<'a> {
                 match register.class {
                     Class::Word => self.words[index],
                     Class::Double => self.doubles[index].map(|value| value as u32),
-                    Class::Predicate => unreachable!("decoding lets no predicate stand for a value"),
+                    Class::Predicate => {
+                        unreachable!("decoding lets no predicate stand for a value")
+                    }
                 }
             }
         })
@@ -193,6 +206,22 @@ impl<'a> Warp<'a> {
         self.mark_written(register, mask);
     }
 
+    /// What an instruction with `.cc` has left, a bit for each lane.
+    pub(crate) fn carry(&self, mask: u32) -> Result<u32, Stop> {
+        match mask & !self.carry_written {
+            0 => Ok(self.carry),
+            missing => {
+                let kind = FaultKind::UninitializedRegister { register: "CC.CF".to_owned() };
+                Err(Stop { lane: missing.trailing_zeros(), kind })
+            }
+        }
+    }
+
+    pub(crate) fn set_carry(&mut self, carry: u32, mask: u32) {
+        self.carry = self.carry & !mask | carry & mask;
+        self.carry_written |= mask;
+    }
+
     fn check_written(&self, register: Register, mask: u32) -> Result<(), Stop> {
         let missing = mask & !self.written[register.class as usize][usize::from(register.index)];
         if missing == 0 {
@@ -231,7 +260,8 @@ pub(crate) fn specials(
     for lane in 0..LANES {
         let thread = crate::exec::unflatten((warp * LANES + lane) as u32, threads);
         let bit = 1_u32 << lane;
-        for (axis, special) in [Special::TidX, Special::TidY, Special::TidZ].into_iter().enumerate() {
+        for (axis, special) in [Special::TidX, Special::TidY, Special::TidZ].into_iter().enumerate()
+        {
             values[special as usize][lane] = thread[axis];
         }
         let others = [

@@ -20,7 +20,11 @@ pub(crate) enum Compare {
         opposite: Option<Register>,
     },
     /// `setp` of two pairs: a predicate for each half.
-    PredicatePair { test: Test, combine: Option<(Combine, (Register, bool))>, to: [Option<Register>; 2] },
+    PredicatePair {
+        test: Test,
+        combine: Option<(Combine, (Register, bool))>,
+        to: [Option<Register>; 2],
+    },
     /// `set`: what stands for true and for false, by a comparison.
     Value { test: Test, combine: Option<(Combine, (Register, bool))>, to: Register, yes: u32 },
     /// `slct`: the first value where the third is at least 0.

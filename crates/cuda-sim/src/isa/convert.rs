@@ -3,9 +3,7 @@
 use super::decode::Text;
 use super::lanewise::{doubles, words};
 use super::program::{Class, Register, Source};
-use super::rounding::{
-    Rounding, flush, integer_odd, integer_to_f64, largest, nan, narrow, widen,
-};
+use super::rounding::{Rounding, flush, integer_odd, integer_to_f64, largest, nan, narrow, widen};
 use crate::error::LoadError;
 use crate::exec::{Cx, LANES, Stop};
 use crate::ptx::Type;

@@ -8,14 +8,33 @@ use crate::ptx::{Operand, Type};
 
 #[derive(Clone, Debug)]
 pub(crate) enum Data {
-    Move { to: Register, from: Source },
-    MovePredicate { to: Register, from: PredicateSource },
+    Move {
+        to: Register,
+        from: Source,
+    },
+    MovePredicate {
+        to: Register,
+        from: PredicateSource,
+    },
     /// Parts of a register to registers, the lowest bits first; no register for `_`.
-    Unpack { to: Vec<Option<Register>>, from: Source, bits: u32 },
+    Unpack {
+        to: Vec<Option<Register>>,
+        from: Source,
+        bits: u32,
+    },
     /// Values to parts of a register, the lowest bits first.
-    Pack { to: Register, from: Vec<Source>, bits: u32 },
+    Pack {
+        to: Register,
+        from: Vec<Source>,
+        bits: u32,
+    },
     /// `and.pred` and the like.
-    Logic { function: Logic, to: Register, a: (Register, bool), b: (Register, bool) },
+    Logic {
+        function: Logic,
+        to: Register,
+        a: (Register, bool),
+        b: (Register, bool),
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -103,7 +122,13 @@ impl Data {
             }
             Self::MovePredicate { to, from } => {
                 let value = match *from {
-                    PredicateSource::Constant(value) => if value { u32::MAX } else { 0 },
+                    PredicateSource::Constant(value) => {
+                        if value {
+                            u32::MAX
+                        } else {
+                            0
+                        }
+                    }
                     PredicateSource::Register(register, negated) => {
                         predicate(cx, (register, negated), mask)?
                     }

@@ -80,9 +80,7 @@ impl<'a> Scope<'a> {
 
     fn find(&self, name: &str) -> Option<Binding> {
         let local = self.names.iter().rev().find_map(|(_, names)| names.get(name).cloned());
-        local.or_else(|| {
-            Some(Binding::Symbol(*self.symbols.placed.get(name)?))
-        })
+        local.or_else(|| Some(Binding::Symbol(*self.symbols.placed.get(name)?)))
     }
 }
 
@@ -144,15 +142,14 @@ impl<'a> Text<'a> {
         ty.is_some_and(|ty| !ty.is_float())
     }
 
+    /// Whether it has a modifier, wherever that stands.
+    pub(crate) fn has(&self, modifier: &str) -> bool {
+        self.opcode.iter().any(|part| part == modifier)
+    }
+
     /// Whether it is of predicates.
     pub(crate) fn is_of_predicates(&self) -> bool {
         self.opcode.last().is_some_and(|part| part == "pred")
-    }
-
-    /// The type that was taken last.
-    pub(crate) fn last_type(&self) -> Result<Type, LoadError> {
-        let ty = self.opcode.last().and_then(|part| Type::from_name(part));
-        ty.ok_or_else(|| self.refuse("expected a type at the end"))
     }
 
     /// An error about this instruction.
@@ -241,7 +238,10 @@ impl<'a> Text<'a> {
     }
 
     /// A predicate that may be negated.
-    pub(crate) fn predicate_operand(&self, operand: &Operand) -> Result<(Register, bool), LoadError> {
+    pub(crate) fn predicate_operand(
+        &self,
+        operand: &Operand,
+    ) -> Result<(Register, bool), LoadError> {
         match operand {
             Operand::Not(name) => Ok((self.predicate_named(name)?, true)),
             operand => Ok((self.destination_of(operand, Type::Pred)?, false)),

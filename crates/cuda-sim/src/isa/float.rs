@@ -3,9 +3,7 @@
 use super::decode::Text;
 use super::lanewise::{doubles, words};
 use super::program::{Register, Source};
-use super::rounding::{
-    Rounding, add_odd, divide_odd, flush, nan, narrow, square_root_odd, widen,
-};
+use super::rounding::{Rounding, add_odd, divide_odd, flush, nan, narrow, square_root_odd, widen};
 use crate::error::LoadError;
 use crate::exec::{Cx, Stop};
 use crate::ptx::Type;
@@ -30,8 +28,14 @@ enum Function {
     Fma,
     Div,
     /// Whether NaN wins over a number, and whether it is the magnitude, under the product's sign.
-    Min { nan: bool, magnitude: bool },
-    Max { nan: bool, magnitude: bool },
+    Min {
+        nan: bool,
+        magnitude: bool,
+    },
+    Max {
+        nan: bool,
+        magnitude: bool,
+    },
     Abs,
     Neg,
     /// The second operand with the sign of the first.
@@ -59,7 +63,13 @@ enum Clamp {
 impl Clamp {
     fn apply(self, value: f64) -> f64 {
         match self {
-            Self::Unit => if value > 0.0 { value.min(1.0) } else { 0.0 },
+            Self::Unit => {
+                if value > 0.0 {
+                    value.min(1.0)
+                } else {
+                    0.0
+                }
+            }
             Self::Positive if value <= 0.0 => 0.0,
             _ => value,
         }
@@ -108,7 +118,8 @@ impl Float {
             // Rounding of f64 in other directions is left to who needs it.
             Type::F64 => {
                 let plain = !ftz && !nan && !magnitude && clamp.is_none();
-                plain && matches!(rounding, None | Some(Rounding::Nearest))
+                plain
+                    && matches!(rounding, None | Some(Rounding::Nearest))
                     && (!approximate || function == ReciprocalSqrt)
                     && !matches!(function, Sin | Cos | Tanh)
             }
@@ -259,13 +270,31 @@ fn extreme(a: f64, b: f64, nan: bool, magnitude: bool, first: impl Fn(f64, f64) 
     let [a, b] = if magnitude { [a.abs(), b.abs()] } else { [a, b] };
     let chosen = match (a.is_nan(), b.is_nan()) {
         (true, true) => f64::NAN,
-        (true, false) => if nan { a } else { b },
-        (false, true) => if nan { b } else { a },
+        (true, false) => {
+            if nan {
+                a
+            } else {
+                b
+            }
+        }
+        (false, true) => {
+            if nan {
+                b
+            } else {
+                a
+            }
+        }
         (false, false) if a == b => {
             let sign = |value: f64| 1.0_f64.copysign(value);
             if first(sign(a), sign(b)) { a } else { b }
         }
-        (false, false) => if first(a, b) { a } else { b },
+        (false, false) => {
+            if first(a, b) {
+                a
+            } else {
+                b
+            }
+        }
     };
     if negative { -chosen } else { chosen }
 }

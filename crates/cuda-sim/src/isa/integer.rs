@@ -20,8 +20,12 @@ pub(crate) struct Integer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Function {
     /// `.sat`: the nearest value there is in place of one that there is not.
-    Add { saturate: bool },
-    Sub { saturate: bool },
+    Add {
+        saturate: bool,
+    },
+    Sub {
+        saturate: bool,
+    },
     MulLo,
     MulHi,
     MulWide,
@@ -29,12 +33,19 @@ enum Function {
     MadHi,
     MadWide,
     /// The low or the high 32 of the 48 bits of a product of 24-bit factors.
-    Mul24 { high: bool },
-    Mad24 { high: bool },
+    Mul24 {
+        high: bool,
+    },
+    Mad24 {
+        high: bool,
+    },
     /// The third operand plus how far the first two are apart.
     Sad,
     /// The third operand plus the products of four pairs of bytes, which may be signed.
-    Dp4a { a: bool, b: bool },
+    Dp4a {
+        a: bool,
+        b: bool,
+    },
     Div,
     Rem,
     Min,
@@ -52,13 +63,18 @@ enum Function {
     Popc,
     Clz,
     /// Where the highest bit is that is not the sign's, or how far it is from the top.
-    Bfind { shift: bool },
+    Bfind {
+        shift: bool,
+    },
     Brev,
     Bfe,
     Bfi,
     Lop3(u8),
     /// Whether to the left, and whether a shift of 32 or more stops at 32.
-    Funnel { left: bool, clamp: bool },
+    Funnel {
+        left: bool,
+        clamp: bool,
+    },
     Prmt(Pattern),
 }
 
@@ -150,8 +166,19 @@ impl Integer {
                 (2, [source(1, ty)?, none, none, none])
             }
             Shl | Shr => (3, [source(1, ty)?, source(2, Type::U32)?, none, none]),
-            Add { .. } | Sub { .. } | MulLo | MulHi | MulWide | Mul24 { .. } | Div | Rem | Min
-            | Max | And | Or | Xor => (3, [source(1, ty)?, source(2, ty)?, none, none]),
+            Add { .. }
+            | Sub { .. }
+            | MulLo
+            | MulHi
+            | MulWide
+            | Mul24 { .. }
+            | Div
+            | Rem
+            | Min
+            | Max
+            | And
+            | Or
+            | Xor => (3, [source(1, ty)?, source(2, ty)?, none, none]),
             MadLo | MadHi | Mad24 { .. } | Sad | Dp4a { .. } => {
                 (4, [source(1, ty)?, source(2, ty)?, source(3, ty)?, none])
             }
@@ -237,7 +264,11 @@ impl Integer {
         // Every function of one width: on 64-bit integers, of which the low bits are kept.
         let narrow = move |value: u64| value & (u64::MAX >> (64 - bits));
         let extend = move |value: u64| {
-            if signed { ((value << (64 - bits)) as i64 >> (64 - bits)) as u64 } else { narrow(value) }
+            if signed {
+                ((value << (64 - bits)) as i64 >> (64 - bits)) as u64
+            } else {
+                narrow(value)
+            }
         };
         let f = move |[a, b, c, d]: [u64; 4]| {
             let (sa, sb, sc) = (extend(a) as i64, extend(b) as i64, extend(c));
@@ -276,9 +307,21 @@ impl Integer {
                 Xor => a ^ b,
                 Not => !a,
                 CNot => u64::from(narrow(a) == 0),
-                Shl => if b as u32 >= bits { 0 } else { a << b as u32 },
+                Shl => {
+                    if b as u32 >= bits {
+                        0
+                    } else {
+                        a << b as u32
+                    }
+                }
                 Shr if signed => (sa >> (b as u32).min(63)) as u64,
-                Shr => if b as u32 >= bits { 0 } else { narrow(a) >> b as u32 },
+                Shr => {
+                    if b as u32 >= bits {
+                        0
+                    } else {
+                        narrow(a) >> b as u32
+                    }
+                }
                 Popc => u64::from(narrow(a).count_ones()),
                 Clz => u64::from(narrow(a).leading_zeros() - (64 - bits)),
                 Bfind { shift } => highest(a, bits, signed, shift).into(),

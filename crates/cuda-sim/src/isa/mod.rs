@@ -4,6 +4,7 @@
 //! executed. Whatever a family does not know is refused when the module is loaded.
 
 mod barrier;
+mod carry;
 mod compare;
 mod control;
 mod convert;
@@ -31,6 +32,7 @@ use decode::Text;
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
     Integer(integer::Integer),
+    Carry(carry::Carry),
     Float(float::Float),
     Compare(compare::Compare),
     Convert(convert::Convert),
@@ -48,6 +50,8 @@ pub(crate) enum Op {
 impl Op {
     fn decode(text: &Text) -> Result<Self, LoadError> {
         Ok(match text.mnemonic() {
+            "addc" | "subc" | "madc" => Self::Carry(carry::Carry::decode(text)?),
+            "add" | "sub" | "mad" if text.has("cc") => Self::Carry(carry::Carry::decode(text)?),
             "add" | "sub" | "mul" | "mad" | "min" | "max" | "abs" | "neg" if text.is_integer() => {
                 Self::Integer(integer::Integer::decode(text)?)
             }
@@ -55,29 +59,32 @@ impl Op {
             "and" | "or" | "xor" | "not" if text.is_of_predicates() => {
                 Self::Data(data::Data::decode_logic(text)?)
             }
-            "and" | "or" | "xor" | "not" | "cnot" | "shl" | "shr" | "shf" | "lop3" | "popc" | "clz"
-            | "bfind" | "brev" | "bfe" | "bfi" | "prmt" | "mul24" | "mad24" | "sad" | "dp4a" => Self::Integer(integer::Integer::decode(text)?),
-            "add" | "sub" | "mul" | "mad" | "fma" | "div" | "min" | "max" | "abs" | "neg" | "rcp"
-            | "sqrt" | "rsqrt" | "sin" | "cos" | "lg2" | "ex2" | "tanh" | "copysign" => {
+            "and" | "or" | "xor" | "not" | "cnot" | "shl" | "shr" | "shf" | "lop3" | "popc"
+            | "clz" | "bfind" | "brev" | "bfe" | "bfi" | "prmt" | "mul24" | "mad24" | "sad"
+            | "dp4a" => Self::Integer(integer::Integer::decode(text)?),
+            "add" | "sub" | "mul" | "mad" | "fma" | "div" | "min" | "max" | "abs" | "neg"
+            | "rcp" | "sqrt" | "rsqrt" | "sin" | "cos" | "lg2" | "ex2" | "tanh" | "copysign" => {
                 Self::Float(float::Float::decode(text)?)
             }
-            "setp" | "set" | "selp" | "slct" | "testp" => Self::Compare(compare::Compare::decode(text)?),
+            "setp" | "set" | "selp" | "slct" | "testp" => {
+                Self::Compare(compare::Compare::decode(text)?)
+            }
             "cvt" | "cvta" => Self::Convert(convert::Convert::decode(text)?),
             "mov" => Self::Data(data::Data::decode(text)?),
-            "ld" | "st" | "prefetch" => {
-                Self::Memory(memory::Memory::decode(text)?)
-            }
+            "ld" | "st" | "prefetch" => Self::Memory(memory::Memory::decode(text)?),
             "atom" | "red" => Self::Atomic(memory::Atomic::decode(text)?),
             "cp" => Self::Copy(memory::Copy::decode(text)?),
             "mma" => Self::Multiply(matrix::Multiply::decode(text)?),
             "ldmatrix" | "stmatrix" | "movmatrix" => {
                 Self::Transfer(matrix::Transfer::decode(text)?)
             }
-            "bar" | "barrier" | "membar" | "fence" => Self::Barrier(barrier::Barrier::decode(text)?),
-            "shfl" | "vote" | "match" | "redux" | "activemask" | "elect" => {
+            "bar" | "barrier" | "membar" | "fence" => {
+                Self::Barrier(barrier::Barrier::decode(text)?)
+            }
+            "shfl" | "vote" | "match" | "redux" | "activemask" => {
                 Self::WarpWide(warp_wide::WarpWide::decode(text)?)
             }
-            "bra" | "brx" | "ret" | "exit" | "trap" | "brkpt" | "nanosleep" | "pmevent" => {
+            "bra" | "brx" | "call" | "ret" | "exit" | "trap" | "nanosleep" => {
                 Self::Control(control::Control::decode(text)?)
             }
             _ => return Err(text.refuse("unknown instruction")),
@@ -88,6 +95,7 @@ impl Op {
     pub(crate) fn execute(&self, cx: &mut Cx, mask: u32) -> Result<Flow, Stop> {
         match self {
             Self::Integer(op) => op.execute(cx, mask)?,
+            Self::Carry(op) => op.execute(cx, mask)?,
             Self::Float(op) => op.execute(cx, mask)?,
             Self::Compare(op) => op.execute(cx, mask)?,
             Self::Convert(op) => op.execute(cx, mask)?,
@@ -99,7 +107,7 @@ impl Op {
             Self::Transfer(op) => op.execute(cx, mask)?,
             Self::WarpWide(op) => op.execute(cx, mask)?,
             Self::Barrier(op) => return op.execute(cx, mask),
-            Self::Control(op) => return op.execute(mask),
+            Self::Control(op) => return op.execute(cx, mask),
         }
         Ok(Flow::Next)
     }

@@ -17,10 +17,29 @@ pub(crate) enum WarpWide {
         /// Value, lane, clamp and mask, members.
         from: [Source; 4],
     },
-    Vote { kind: Vote, by: (Register, bool), members: Source },
-    ActiveMask { to: Register },
-    Reduce { function: Reduction, signed: bool, to: Register, from: Source, members: Source },
-    Match { all: bool, to: Register, agrees: Option<Register>, ty: Type, from: Source, members: Source },
+    Vote {
+        kind: Vote,
+        by: (Register, bool),
+        members: Source,
+    },
+    ActiveMask {
+        to: Register,
+    },
+    Reduce {
+        function: Reduction,
+        signed: bool,
+        to: Register,
+        from: Source,
+        members: Source,
+    },
+    Match {
+        all: bool,
+        to: Register,
+        agrees: Option<Register>,
+        ty: Type,
+        from: Source,
+        members: Source,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -105,8 +124,14 @@ impl WarpWide {
             }
             "redux" => {
                 use Reduction::*;
-                let functions =
-                    [("add", Add), ("min", Min), ("max", Max), ("and", And), ("or", Or), ("xor", Xor)];
+                let functions = [
+                    ("add", Add),
+                    ("min", Min),
+                    ("max", Max),
+                    ("and", And),
+                    ("or", Or),
+                    ("xor", Xor),
+                ];
                 let function =
                     text.one_of(&functions).ok_or_else(|| text.refuse("not simulated"))?;
                 let ty = text.ty()?;
@@ -141,8 +166,11 @@ impl WarpWide {
             Self::ActiveMask { to } => cx.warp.set_word(to, &[mask; LANES], mask),
             Self::Shuffle { mode, to, in_range, from: [value, lane, control, members] } => {
                 let groups = groups(cx, members, mask)?;
-                let [value, lane, control] =
-                    [cx.warp.word(value, mask)?, cx.warp.word(lane, mask)?, cx.warp.word(control, mask)?];
+                let [value, lane, control] = [
+                    cx.warp.word(value, mask)?,
+                    cx.warp.word(lane, mask)?,
+                    cx.warp.word(control, mask)?,
+                ];
                 let mut result = value;
                 let mut within = 0;
                 for group in groups {
@@ -200,7 +228,8 @@ impl WarpWide {
             }
             Self::Match { all, to, agrees, ty, from, members } => {
                 let groups = groups(cx, members, mask)?;
-                let values = cx.warp.double(from, mask)?.map(|v| v & (u64::MAX >> (64 - ty.bits())));
+                let values =
+                    cx.warp.double(from, mask)?.map(|v| v & (u64::MAX >> (64 - ty.bits())));
                 for group in groups {
                     let same = |value: u64| {
                         lanes(group).filter(|&l| values[l] == value).fold(0_u32, |m, l| m | 1 << l)

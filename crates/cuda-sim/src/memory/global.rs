@@ -308,7 +308,8 @@ impl Allocation {
     /// Whether a launch has not accessed a sector in this way before.
     pub(crate) fn is_new_sector(&self, at: u64, launch: u32, is_write: bool) -> bool {
         let page = self.page_mut(at);
-        let sectors = page.sectors.get_or_init(|| (0..PAGE / SECTOR).map(|_| Default::default()).collect());
+        let sectors =
+            page.sectors.get_or_init(|| (0..PAGE / SECTOR).map(|_| Default::default()).collect());
         let last = &sectors[(at % PAGE / SECTOR) as usize][usize::from(is_write)];
         last.load(Relaxed) != launch && last.swap(launch, Relaxed) != launch
     }

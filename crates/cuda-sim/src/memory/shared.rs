@@ -82,10 +82,7 @@ const WORD: usize = 4;
 impl SharedMemory {
     /// Memory that nothing has written.
     pub(crate) fn new(bytes: usize) -> Self {
-        Self {
-            bytes: vec![0xff; bytes],
-            words: vec![Shadow::default(); bytes.div_ceil(WORD)],
-        }
+        Self { bytes: vec![0xff; bytes], words: vec![Shadow::default(); bytes.div_ceil(WORD)] }
     }
 
     /// Refuses an access that is out of bounds or misaligned.
@@ -243,7 +240,9 @@ impl Shadow {
             space: "shared",
             address: byte_of(word, other.bytes & mask),
             other: match usize::from(other.epoch.warp) == by.warp {
-                true => format!("lane {} of the warp", (other.lanes & !(1 << by.lane)).trailing_zeros()),
+                true => {
+                    format!("lane {} of the warp", (other.lanes & !(1 << by.lane)).trailing_zeros())
+                }
                 false => format!("warp {}", other.epoch.warp),
             },
             order: format!("{} after {}", kind.name(), other.kind.name()),
@@ -252,9 +251,8 @@ impl Shadow {
 
     /// Remembers a read or an atomic access; of a warp's, those of its last moment.
     fn note(&mut self, now: Use) {
-        let of_warp = |earlier: &&mut Use| {
-            earlier.epoch.warp == now.epoch.warp && earlier.kind == now.kind
-        };
+        let of_warp =
+            |earlier: &&mut Use| earlier.epoch.warp == now.epoch.warp && earlier.kind == now.kind;
         match self.uses.iter_mut().find(of_warp) {
             // Only what all of the lanes have used is known to be used by each.
             Some(earlier) if earlier.epoch == now.epoch && earlier.bytes == now.bytes => {

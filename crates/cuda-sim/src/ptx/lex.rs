@@ -195,10 +195,10 @@ mod tests {
     #[test]
     fn comments_are_passed_over_and_lines_counted() {
         let tokens = tokens("a // b\n/* c\n d */ e").expect("it lexes");
-        assert_eq!(tokens.iter().map(|t| (t.kind, t.line)).collect::<Vec<_>>(), [
-            (Word("a"), 1),
-            (Word("e"), 3)
-        ]);
+        assert_eq!(
+            tokens.iter().map(|t| (t.kind, t.line)).collect::<Vec<_>>(),
+            [(Word("a"), 1), (Word("e"), 3)]
+        );
     }
 
     #[test]

@@ -81,10 +81,20 @@ fn values_are_set_and_selected() {
     check("set.ge.f32.s32 d, a, b;", B32, [B32; 2], |[a, b]| {
         if a as i32 >= b as i32 { 0x3f80_0000 } else { 0 }
     });
-    check("slct.u32.s32 d, a, b, c;", B32, [B32; 3], |[a, b, c]| if (c as i32) >= 0 { a } else { b });
-    check("slct.b64.f32 d, a, b, c;", B64, [B64, B64, F32], |[a, b, c]| {
-        if single(c) >= 0.0 { a } else { b }
-    });
+    check(
+        "slct.u32.s32 d, a, b, c;",
+        B32,
+        [B32; 3],
+        |[a, b, c]| if (c as i32) >= 0 { a } else { b },
+    );
+    check(
+        "slct.b64.f32 d, a, b, c;",
+        B64,
+        [B64, B64, F32],
+        |[a, b, c]| {
+            if single(c) >= 0.0 { a } else { b }
+        },
+    );
     check("setp.ne.u32 p, c, 0; selp.f32 d, a, b, p;", F32, [F32, F32, B32], |[a, b, c]| {
         if c != 0 { a } else { b }
     });
@@ -120,6 +130,11 @@ fn values_are_moved_packed_and_unpacked() {
     check("mov.b32 d, {a, b};", B32, [B16; 2], |[a, b]| a | b << 16);
     check("mov.b64 {w0, d}, a;", B32, [B64], |[a]| a >> 32);
     check("mov.b64 {_, d}, a;", B32, [B64], |[a]| a >> 32);
-    check("setp.gt.u32 p, a, b; not.pred q, p; and.pred p, p, q; selp.u32 d, 1, 0, p;", B32, [B32; 2], |_| 0);
+    check(
+        "setp.gt.u32 p, a, b; not.pred q, p; and.pred p, p, q; selp.u32 d, 1, 0, p;",
+        B32,
+        [B32; 2],
+        |_| 0,
+    );
     check("mov.pred p, 1; selp.u32 d, 7, 0, p;", B32, [B32], |_| 7);
 }

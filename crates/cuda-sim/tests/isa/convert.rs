@@ -91,20 +91,26 @@ fn narrowing_clamps() {
 #[test]
 fn floats_are_widened_exactly() {
     let result = |value: f32| if value.is_nan() { 0x7fff_ffff } else { value.to_bits().into() };
-    check("cvt.f32.f16 d, a;", F32, [F16], |[a]| {
-        result(half::f16::from_bits(a as u16).to_f32())
-    });
+    check("cvt.f32.f16 d, a;", F32, [F16], |[a]| result(half::f16::from_bits(a as u16).to_f32()));
     check("cvt.f32.bf16 d, a;", F32, [BF16], |[a]| result(single(a << 16)));
-    check("cvt.f64.f32 d, a; testp.notanumber.f64 p, d; selp.b64 d, 0, d, p;", F64, [F32], |[a]| {
-        if single(a).is_nan() { 0 } else { f64::from(single(a)).to_bits() }
-    });
-    check("cvt.ftz.f64.f32 d, a; testp.notanumber.f64 p, d; selp.b64 d, 0, d, p;", F64, [F32], |[a]| {
-        match single(a) {
+    check(
+        "cvt.f64.f32 d, a; testp.notanumber.f64 p, d; selp.b64 d, 0, d, p;",
+        F64,
+        [F32],
+        |[a]| {
+            if single(a).is_nan() { 0 } else { f64::from(single(a)).to_bits() }
+        },
+    );
+    check(
+        "cvt.ftz.f64.f32 d, a; testp.notanumber.f64 p, d; selp.b64 d, 0, d, p;",
+        F64,
+        [F32],
+        |[a]| match single(a) {
             v if v.is_nan() => 0,
             v if v.is_subnormal() => 0.0_f64.copysign(v.into()).to_bits(),
             v => f64::from(v).to_bits(),
-        }
-    });
+        },
+    );
 }
 
 #[test]
@@ -173,7 +179,9 @@ fn integers_are_extended_cut_and_saturated() {
     check("cvt.sat.s8.s32 w0, a; mov.b32 d, w0;", B32, [B32], |[a]| {
         (a as i32).clamp(-128, 127) as u64
     });
-    check("cvt.sat.u8.s32 w0, a; mov.b32 d, w0;", B32, [B32], |[a]| (a as i32).clamp(0, 255) as u64);
+    check("cvt.sat.u8.s32 w0, a; mov.b32 d, w0;", B32, [B32], |[a]| {
+        (a as i32).clamp(0, 255) as u64
+    });
     check("cvt.sat.s32.u32 d, a;", B32, [B32], |[a]| a.min(0x7fff_ffff));
 }
 

@@ -60,6 +60,36 @@ fn products_give_their_low_and_high_halves() {
 }
 
 #[test]
+fn carries_pass_between_instructions() {
+    let split = "mov.b64 {w0, w1}, a; mov.b64 {w2, w3}, b;";
+    let join = "mov.b64 d, {w0, w1};";
+    check(
+        &format!("{split} add.cc.u32 w0, w0, w2; addc.u32 w1, w1, w3; {join}"),
+        B64,
+        [B64; 2],
+        |[a, b]| a.wrapping_add(b),
+    );
+    check(
+        &format!("{split} sub.cc.s32 w0, w0, w2; subc.s32 w1, w1, w3; {join}"),
+        B64,
+        [B64; 2],
+        |[a, b]| a.wrapping_sub(b),
+    );
+    check("add.cc.u64 x0, a, b; addc.u64 d, 0, 0;", B64, [B64; 2], |[a, b]| {
+        a.checked_add(b).is_none().into()
+    });
+    check(
+        "mov.b64 {w2, w3}, c; mad.lo.cc.u32 w0, a, b, w2; madc.hi.u32 w1, a, b, w3; mov.b64 d, {w0, w1};",
+        B64,
+        [B32, B32, B64],
+        |[a, b, c]| (a * b).wrapping_add(c),
+    );
+    check("add.cc.u32 w0, a, a; madc.hi.s32 d, a, b, c;", B32, [B32; 3], |[a, b, c]| {
+        ((signed(a) * signed(b) >> 32) + c as i64 + (a >> 31) as i64) as u64
+    });
+}
+
+#[test]
 fn division_truncates() {
     let by = |b: u64, f: &dyn Fn() -> u64, zero: u64| if b == 0 { zero } else { f() };
     check("div.u32 d, a, b;", B32, [B32; 2], |[a, b]| by(b, &|| a / b, u64::MAX));
@@ -139,9 +169,9 @@ fn fields_are_extracted_and_inserted() {
     check("bfe.s64 d, a, b, c;", B64, [B64, B32, B32], |[a, b, c]| extract(a, b, c, 64, true));
     let insert = |a: u64, b: u64, pos: u64, len: u64, bits: u64| {
         let (pos, len) = (pos & 0xff, len & 0xff);
-        (0..len).take_while(|i| pos + i < bits).fold(b, |f, i| {
-            f & !(1 << (pos + i)) | (a >> i & 1) << (pos + i)
-        })
+        (0..len)
+            .take_while(|i| pos + i < bits)
+            .fold(b, |f, i| f & !(1 << (pos + i)) | (a >> i & 1) << (pos + i))
     };
     check("bfi.b32 d, a, b, c, e;", B32, [B32; 4], |[a, b, c, e]| insert(a, b, c, e, 32));
     check("bfi.b64 d, a, b, c, 7;", B64, [B64, B64, B32], |[a, b, c]| insert(a, b, c, 7, 64));
@@ -169,9 +199,9 @@ fn bytes_are_chosen() {
     ];
     for (mode, rows) in table {
         check(&format!("prmt.b32.{mode} d, a, b, c;"), B32, [B32; 3], |[a, b, c]| {
-            rows[(c & 3) as usize].bytes().fold(0, |d, digit| {
-                d << 8 | u64::from(bytes(a, b)[usize::from(digit - b'0')])
-            })
+            rows[(c & 3) as usize]
+                .bytes()
+                .fold(0, |d, digit| d << 8 | u64::from(bytes(a, b)[usize::from(digit - b'0')]))
         });
     }
 }

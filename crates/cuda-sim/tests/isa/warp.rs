@@ -16,9 +16,8 @@ const LOAD: &str = "mov.u32 l, %laneid; mad.wide.u32 at, l, 4, from; ld.global.u
 fn shuffles_follow_the_manuals_pseudocode() {
     for (mode, index) in [("up", 0), ("down", 1), ("bfly", 2), ("idx", 3)] {
         for (b, c) in [(1_u32, 0x1f_u32), (1, 0), (5, 0x1f), (3, 0x1807), (9, 0x1003), (31, 0x1f)] {
-            let code = format!(
-                "{LOAD} shfl.sync.{mode}.b32 d|p, a, {b}, {c}, -1; @p add.u32 d, d, 1000;"
-            );
+            let code =
+                format!("{LOAD} shfl.sync.{mode}.b32 d|p, a, {b}, {c}, -1; @p add.u32 d, d, 1000;");
             let expected = std::array::from_fn(|lane| {
                 let (lane, b, clamp, mask) = (lane as u32, b & 31, c & 31, c >> 8 & 31);
                 let max = lane & mask | clamp & !mask & 31;
@@ -78,6 +77,28 @@ fn halves_of_a_warp_may_exchange_on_their_own() {
     let expected = std::array::from_fn(|lane| sum(lane / 16 * 16));
     assert_eq!(warp(&together, values()), expected);
     assert_eq!(warp(&apart, values()), expected);
+}
+
+#[test]
+fn barriers_reduce_predicates() {
+    let vote = |form: &str| {
+        let code = format!("mov.u32 l, %tid.x; setp.gt.u32 p, l, 70; {form}");
+        run_block(96, &[], &code)
+    };
+    assert_eq!(vote("bar.red.popc.u32 d, 0, p;"), [25; 96]);
+    assert_eq!(vote("barrier.cta.red.popc.aligned.u32 d, 3, 96, !p;"), [71; 96]);
+    assert_eq!(vote("bar.red.or.pred q, 0, p; selp.u32 d, 1, 0, q;"), [1; 96]);
+    assert_eq!(vote("bar.red.and.pred q, 0, p; selp.u32 d, 1, 0, q;"), [0; 96]);
+    assert_eq!(vote("or.pred p, p, !p; bar.red.and.pred q, 0, p; selp.u32 d, 1, 0, q;"), [1; 96]);
+}
+
+#[test]
+fn branches_go_to_one_of_several_targets() {
+    let code = format!(
+        "{LOAD} and.b32 w0, l, 3; table: .branchtargets zero, one, two, one; mov.u32 d, 5;\n\
+         brx.idx w0, table;\nzero: add.u32 d, d, 1;\none: add.u32 d, d, 10;\ntwo: add.u32 d, d, 100;"
+    );
+    assert_eq!(warp(&code, values()), std::array::from_fn(|lane| [116, 115, 105, 115][lane % 4]));
 }
 
 #[test]
@@ -199,6 +220,7 @@ fn a_product_with_f16_sums_is_rounded_once() {
         "mov.b32 w0, {one}; mov.b32 w1, 0x68006801; mma.sync.aligned.m16n8k16.row.col.f16.f16.f16.f16 \
          {{d, w2}}, {{w0, w0, w0, w0}}, {{w0, w0}}, {{w1, w1}};"
     );
-    let sum = |c: u16| u32::from(half::f16::from_f32(half::f16::from_bits(c).to_f32() + 16.0).to_bits());
+    let sum =
+        |c: u16| u32::from(half::f16::from_f32(half::f16::from_bits(c).to_f32() + 16.0).to_bits());
     assert_eq!(warp(&code, values()), [sum(0x6800) << 16 | sum(0x6801); 32]);
 }

@@ -90,7 +90,8 @@ impl Transfer {
                     let matrix = if *transpose { transposed(&matrix) } else { matrix };
                     for (row, elements) in matrix.iter().enumerate() {
                         let lane = 8 * index + row;
-                        let bytes: Vec<u8> = elements.iter().flat_map(|e| e.to_le_bytes()).collect();
+                        let bytes: Vec<u8> =
+                            elements.iter().flat_map(|e| e.to_le_bytes()).collect();
                         let access = Access { address: addresses[lane], bytes: ROW };
                         let stored = cx.store(lane, *space, access, &bytes, false);
                         stored.map_err(|kind| Stop { lane: lane as u32, kind })?;

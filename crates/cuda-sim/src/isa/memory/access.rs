@@ -92,8 +92,11 @@ pub(crate) fn addresses(cx: &Cx, target: &Target, mask: u32) -> Result<Lanes<u64
 
 /// The space that an address is in, and the address there. A generic address has no space named.
 pub(crate) fn resolve(space: Option<Space>, address: u64) -> (Space, u64) {
-    const WINDOWS: [(u64, Space); 3] =
-        [(SHARED_WINDOW, Space::Shared), (LOCAL_WINDOW, Space::Local), (PARAM_WINDOW, Space::Param)];
+    const WINDOWS: [(u64, Space); 3] = [
+        (SHARED_WINDOW, Space::Shared),
+        (LOCAL_WINDOW, Space::Local),
+        (PARAM_WINDOW, Space::Param),
+    ];
     if let Some(space) = space {
         return (space, address);
     }

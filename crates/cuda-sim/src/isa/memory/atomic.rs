@@ -164,9 +164,27 @@ impl Atomic {
             Function::Or => held | a,
             Function::Xor => held ^ a,
             Function::Exchange => a,
-            Function::CompareAndSwap => if held == a { b } else { held },
-            Function::Increment => if held >= a { 0 } else { held + 1 },
-            Function::Decrement => if held == 0 || held > a { a } else { held - 1 },
+            Function::CompareAndSwap => {
+                if held == a {
+                    b
+                } else {
+                    held
+                }
+            }
+            Function::Increment => {
+                if held >= a {
+                    0
+                } else {
+                    held + 1
+                }
+            }
+            Function::Decrement => {
+                if held == 0 || held > a {
+                    a
+                } else {
+                    held - 1
+                }
+            }
         }
     }
 
@@ -191,8 +209,8 @@ impl Atomic {
         match ty {
             Type::F64 => (f64::from_bits(held) + f64::from_bits(a)).to_bits(),
             Type::F16x2 | Type::BF16x2 => {
-                let [low, high] =
-                    [0, 16].map(|half| one((held >> half) as u32 & 0xffff, (a >> half) as u32 & 0xffff));
+                let [low, high] = [0, 16]
+                    .map(|half| one((held >> half) as u32 & 0xffff, (a >> half) as u32 & 0xffff));
                 u64::from(high << 16 | low)
             }
             _ => one(held as u32, a as u32).into(),

@@ -150,7 +150,8 @@ fn start(
         }
         for byte in 0..given[lane] {
             let access = Access { address: from[lane] + u64::from(byte), bytes: 1 };
-            copied[byte as usize] = cx.load(lane, Some(Space::Global), access, false).map_err(at)?[0];
+            copied[byte as usize] =
+                cx.load(lane, Some(Space::Global), access, false).map_err(at)?[0];
         }
         let group = cx.warp.copies.committed[lane];
         cx.warp.copies.pending.push(Pending { lane, group, to, bytes: copied });
