@@ -121,7 +121,7 @@ fn run_block(
             text: instruction.text.clone(),
             block: place.block,
             thread: unflatten(32 * warp as u32 + stop.lane, launch.block),
-            kind: stop.kind,
+            kind: Box::new(stop.kind),
         }
     })
 }

@@ -257,7 +257,7 @@ pub(crate) fn specials(
     threads: [u32; 3],
 ) -> Vec<Lanes<u32>> {
     let mut values = vec![[0; LANES]; Special::COUNT];
-    for lane in 0..LANES {
+    for lane in lanes(u32::MAX) {
         let thread = crate::exec::unflatten((warp * LANES + lane) as u32, threads);
         let bit = 1_u32 << lane;
         for (axis, special) in [Special::TidX, Special::TidY, Special::TidZ].into_iter().enumerate()
@@ -279,8 +279,8 @@ pub(crate) fn specials(
             (Special::Nwarpid, (threads.iter().product::<u32>()).div_ceil(32)),
             (Special::LanemaskEq, bit),
             (Special::LanemaskLt, bit - 1),
-            (Special::LanemaskLe, bit - 1 | bit),
-            (Special::LanemaskGt, !(bit - 1 | bit)),
+            (Special::LanemaskLe, (bit - 1) | bit),
+            (Special::LanemaskGt, !((bit - 1) | bit)),
             (Special::LanemaskGe, !(bit - 1)),
             (Special::DynamicSmemSize, place.dynamic_shared),
             (Special::TotalSmemSize, place.total_shared),

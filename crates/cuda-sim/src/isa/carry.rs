@@ -74,9 +74,9 @@ impl Carry {
                     let product = match (high, self.ty.is_signed()) {
                         (true, true) => {
                             let extend = |v: u128| (v << (128 - bits)) as i128 >> (128 - bits);
-                            (extend(a) * extend(b) >> bits) as u128
+                            ((extend(a) * extend(b)) >> bits) as u128
                         }
-                        (true, false) => a * b >> bits,
+                        (true, false) => (a * b) >> bits,
                         (false, _) => a * b,
                     };
                     (product & (u128::MAX >> (128 - bits))) + u128::from(c[lane]) + carry

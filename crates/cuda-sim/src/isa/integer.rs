@@ -370,7 +370,7 @@ fn product_24(a: u64, b: u64, signed: bool, high: bool) -> u64 {
         true => (value << 40) as i64 >> 40,
         false => (value & 0xff_ffff) as i64,
     });
-    (if high { a * b >> 16 } else { a * b }) as u64
+    (if high { (a * b) >> 16 } else { a * b }) as u64
 }
 
 /// The sum of the products of the bytes of two words.

@@ -396,13 +396,7 @@ impl<'a> Parser<'a> {
 
     /// `+ 8`, `+ -8` or `- 8`; 0 where there is none.
     fn offset(&mut self) -> Result<i64, LoadError> {
-        if self.eat('+') {
-            self.integer()
-        } else if self.peek_is('-') {
-            self.integer()
-        } else {
-            Ok(0)
-        }
+        if self.eat('+') || self.peek_is('-') { self.integer() } else { Ok(0) }
     }
 
     fn integer(&mut self) -> Result<i64, LoadError> {

@@ -113,9 +113,11 @@ fn floats_are_widened_exactly() {
     );
 }
 
+type Rounding = fn(f32) -> f32;
+
 #[test]
 fn floats_become_integral() {
-    let cases: [(&str, fn(f32) -> f32); 4] = [
+    let cases: [(&str, Rounding); 4] = [
         ("rni", f32::round_ties_even),
         ("rzi", f32::trunc),
         ("rmi", f32::floor),

@@ -34,10 +34,10 @@ fn products_give_their_low_and_high_halves() {
     let wide = |a: u64, b: u64| i128::from(a as i64) * i128::from(b as i64);
     check("mul.lo.s32 d, a, b;", B32, [B32; 2], |[a, b]| a.wrapping_mul(b));
     check("mul.hi.u32 d, a, b;", B32, [B32; 2], |[a, b]| a.wrapping_mul(b) >> 32);
-    check("mul.hi.s32 d, a, b;", B32, [B32; 2], |[a, b]| (signed(a) * signed(b) >> 32) as u64);
+    check("mul.hi.s32 d, a, b;", B32, [B32; 2], |[a, b]| ((signed(a) * signed(b)) >> 32) as u64);
     check("mul.hi.s64 d, a, b;", B64, [B64; 2], |[a, b]| (wide(a, b) >> 64) as u64);
     check("mul.hi.u64 d, a, b;", B64, [B64; 2], |[a, b]| {
-        (u128::from(a) * u128::from(b) >> 64) as u64
+        ((u128::from(a) * u128::from(b)) >> 64) as u64
     });
     check("mul.wide.u32 d, a, b;", B64, [B32; 2], |[a, b]| a * b);
     check("mul.wide.s32 d, a, b;", B64, [B32; 2], |[a, b]| (signed(a) * signed(b)) as u64);
@@ -50,7 +50,7 @@ fn products_give_their_low_and_high_halves() {
     check("mul24.lo.u32 d, a, b;", B32, [B32; 2], |[a, b]| (a & 0xff_ffff) * (b & 0xff_ffff));
     check("mul24.hi.s32 d, a, b;", B32, [B32; 2], |[a, b]| {
         let cut = |v: u64| i64::from((v as i32) << 8 >> 8);
-        (cut(a) * cut(b) >> 16) as u64
+        ((cut(a) * cut(b)) >> 16) as u64
     });
     check("dp4a.u32.s32 d, a, b, c;", B32, [B32; 3], |[a, b, c]| {
         let (a, b) = (low(a).to_le_bytes(), low(b).to_le_bytes());
@@ -85,7 +85,7 @@ fn carries_pass_between_instructions() {
         |[a, b, c]| (a * b).wrapping_add(c),
     );
     check("add.cc.u32 w0, a, a; madc.hi.s32 d, a, b, c;", B32, [B32; 3], |[a, b, c]| {
-        ((signed(a) * signed(b) >> 32) + c as i64 + (a >> 31) as i64) as u64
+        (((signed(a) * signed(b)) >> 32) + c as i64 + (a >> 31) as i64) as u64
     });
 }
 

@@ -194,12 +194,12 @@ fn multiply(ty: &str, k: usize) {
             registers_a + registers_b + i
         );
         let got = run_block(32, &[("from", &from)], &code);
-        for lane in 0..32 {
+        for (lane, got) in got.into_iter().enumerate() {
             let row = lane / 4 + if i < 2 { 0 } else { 8 };
             let column = lane % 4 * 2 + (i & 1);
             // Small multiples of 1/16, whose sums are exact.
             let sum = (0..k).fold(c[row][column], |sum, k| sum + a[row][k] * b[k][column]);
-            assert_eq!(f32::from_bits(got[lane]), sum, "{ty} {k} row {row} column {column}");
+            assert_eq!(f32::from_bits(got), sum, "{ty} {k} row {row} column {column}");
         }
     }
 }
