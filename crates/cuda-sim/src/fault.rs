@@ -16,7 +16,7 @@ pub struct Fault {
     /// The thread in its block: the first of those at fault.
     pub thread: [u32; 3],
     /// What it did.
-    pub kind: FaultKind,
+    pub kind: Box<FaultKind>,
 }
 
 /// Which rule was broken. Addresses are as the instruction gives them.

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::clock::{Lanewise, VectorClock};
-use super::{Cx, Flow, Launched, Place, Stop, Warp};
+use super::{Cx, Flow, LANES, Launched, Place, Reduction, Reply, Stop, Warp};
 use crate::counters::Tally;
 use crate::fault::FaultKind;
 use crate::isa::{Instruction, Kernel};
@@ -46,25 +46,33 @@ struct BarrierState {
     /// What all that have arrived at this phase know, and what those of the last one knew.
     arriving: Option<VectorClock>,
     known: Option<VectorClock>,
+    /// Threads that have come to this phase with a predicate, those with one that held, and the same
+    /// of the last phase.
+    voting: (u32, u32),
+    outcome: (u32, u32),
 }
 
 /// Whether a warp can go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Ready,
-    /// Until a barrier has completed this many phases.
-    Waiting {
-        barrier: usize,
-        phase: u64,
-    },
+    Waiting(Wait),
     Exited,
+}
+
+/// What a warp waits for: that a barrier has completed so many phases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Wait {
+    barrier: usize,
+    phase: u64,
+    reply: Option<Reply>,
 }
 
 /// How a warp's turn ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turn {
     Over,
-    Waits { barrier: usize, phase: u64 },
+    Waits(Wait),
     Exits,
 }
 
@@ -118,6 +126,12 @@ impl Block {
         phase
     }
 
+    /// Some threads are about to arrive at a barrier with predicates, of which some hold.
+    pub(crate) fn vote(&mut self, barrier: u32, threads: u32, holding: u32) {
+        let voting = &mut self.barriers[barrier as usize].voting;
+        *voting = (voting.0 + threads, voting.1 + holding);
+    }
+
     /// Some lanes of a warp tell each other what they know.
     pub(crate) fn synchronize_lanes(&mut self, warp: usize, lanes: u32) {
         self.lanewise[warp].synchronize(lanes, self.clocks[warp].time(warp));
@@ -155,12 +169,9 @@ impl Block {
                 barrier.phase += 1;
                 barrier.arrived = 0;
                 barrier.known = barrier.arriving.take();
+                barrier.outcome = std::mem::take(&mut barrier.voting);
             }
         }
-    }
-
-    fn is_complete(&self, barrier: usize, phase: u64) -> bool {
-        self.barriers[barrier].phase >= phase
     }
 }
 
@@ -203,16 +214,16 @@ pub(crate) fn run(
         })?;
         match end {
             Turn::Over => {}
-            Turn::Waits { barrier, phase } => states[index] = State::Waiting { barrier, phase },
+            Turn::Waits(wait) => states[index] = State::Waiting(wait),
             Turn::Exits => states[index] = State::Exited,
         }
         block.complete_barriers();
-        for (warp, state) in states.iter_mut().enumerate() {
-            if let State::Waiting { barrier, phase } = *state
-                && block.is_complete(barrier, phase)
+        for (warp, state) in warps.iter_mut().zip(&mut states) {
+            if let State::Waiting(wait) = *state
+                && block.barriers[wait.barrier].phase >= wait.phase
             {
                 *state = State::Ready;
-                block.leave(barrier, warp);
+                block.leave(wait, warp);
             }
         }
         if std::mem::take(&mut block.progress) || end != Turn::Over {
@@ -235,19 +246,28 @@ pub(crate) fn run(
 
 impl Block {
     /// A warp goes on from a completed barrier, and knows what all who came to it knew.
-    fn leave(&mut self, barrier: usize, warp: usize) {
-        if let Some(clock) = &self.barriers[barrier].known {
-            self.clocks[warp].join(clock);
+    fn leave(&mut self, wait: Wait, warp: &mut Warp) {
+        let barrier = &self.barriers[wait.barrier];
+        if let Some(clock) = &barrier.known {
+            self.clocks[warp.index].join(clock);
+        }
+        let Some(Reply { to, function, lanes }) = wait.reply else { return };
+        let (threads, holding) = barrier.outcome;
+        let all = |holds: bool| if holds { u32::MAX } else { 0 };
+        match function {
+            Reduction::Count => warp.set_word(to, &[holding; LANES], lanes),
+            Reduction::All => warp.set_predicate(to, all(holding == threads), lanes),
+            Reduction::Any => warp.set_predicate(to, all(holding > 0), lanes),
         }
     }
 }
 
 /// Nobody can go on: says why, of the first warp that waits.
 fn stuck(block: &Block, warps: &[Warp], states: &[State]) -> Stopped {
-    let waiting = states.iter().position(|state| matches!(state, State::Waiting { .. }));
+    let waiting = states.iter().position(|state| matches!(state, State::Waiting(_)));
     let warp = waiting.unwrap_or(0);
     let kind = match states[warp] {
-        State::Waiting { barrier, .. } => {
+        State::Waiting(Wait { barrier, .. }) => {
             let state = &block.barriers[barrier];
             let live = block.threads - block.exited;
             FaultKind::BarrierNotReached {
@@ -294,13 +314,14 @@ fn take_turn(
         match flow {
             Flow::Next => warp.advance(path),
             Flow::Jump(target) => warp.jump(path, mask, target),
+            Flow::Scatter(jumps) => warp.scatter(path, &jumps),
             Flow::Exit => {
                 warp.exit(path, mask);
                 block.exited += mask.count_ones();
             }
-            Flow::Wait { barrier, phase } => {
+            Flow::Wait { barrier, phase, reply } => {
                 warp.advance(path);
-                return Ok(Turn::Waits { barrier: barrier as usize, phase });
+                return Ok(Turn::Waits(Wait { barrier: barrier as usize, phase, reply }));
             }
         }
     }

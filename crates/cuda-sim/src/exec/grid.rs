@@ -109,7 +109,7 @@ fn run_block(
         .collect();
     let mut block = Block::new(place, threads, kernel.kinds.len());
     let schedule: &mut dyn Schedule = match order {
-        Order::InTurn => &mut InTurn { last: 0 },
+        Order::InTurn => &mut InTurn { turns: 0 },
         Order::Random(seed) => &mut Random(seed ^ u64::from(index).wrapping_mul(GOLDEN)),
     };
     let ran = block::run(&mut block, kernel, global, launched, warps, schedule);
@@ -121,20 +121,20 @@ fn run_block(
             text: instruction.text.clone(),
             block: place.block,
             thread: unflatten(32 * warp as u32 + stop.lane, launch.block),
-            kind: stop.kind,
+            kind: Box::new(stop.kind),
         }
     })
 }
 
 /// Each in turn, for so long that only waiting ends a turn, unless a warp spins.
 struct InTurn {
-    last: usize,
+    turns: usize,
 }
 
 impl Schedule for InTurn {
     fn next(&mut self, ready: usize) -> (usize, u32) {
-        self.last += 1;
-        (self.last % ready, 1 << 16)
+        self.turns += 1;
+        ((self.turns - 1) % ready, 1 << 16)
     }
 }
 

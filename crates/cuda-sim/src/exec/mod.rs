@@ -18,6 +18,7 @@ use std::sync::atomic::AtomicU32;
 
 use self::block::Block;
 use crate::fault::FaultKind;
+use crate::isa::Register;
 use crate::memory::GlobalMemory;
 
 /// What an instruction works on.
@@ -46,12 +47,31 @@ pub(crate) enum Flow {
     Next,
     /// To another instruction.
     Jump(u32),
+    /// Some lanes each to other instructions.
+    Scatter(Vec<(u32, u32)>),
     Exit,
     /// On, once the barrier has completed this many phases.
     Wait {
         barrier: u32,
         phase: u64,
+        reply: Option<Reply>,
     },
+}
+
+/// What a barrier tells those who waited at it of the predicates they came with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reply {
+    pub(crate) to: Register,
+    pub(crate) function: Reduction,
+    pub(crate) lanes: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reduction {
+    /// How many hold.
+    Count,
+    All,
+    Any,
 }
 
 /// Why execution stops, and for which lane.

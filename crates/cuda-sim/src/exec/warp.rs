@@ -42,6 +42,9 @@ pub(crate) struct Warp<'a> {
     doubles: Vec<Lanes<u64>>,
     /// For each register of each class, the lanes that have written it.
     written: [Vec<u32>; 3],
+    /// The carry of each lane, and the lanes that have one.
+    carry: u32,
+    carry_written: u32,
     specials: Vec<Lanes<u32>>,
     /// Each lane's local memory, one after the other.
     pub(crate) local: LocalMemory,
@@ -66,6 +69,8 @@ impl<'a> Warp<'a> {
             words: vec![[0xffff_ffff; LANES]; words],
             doubles: vec![[u64::MAX; LANES]; doubles],
             written: [vec![0; predicates], vec![0; words], vec![0; doubles]],
+            carry: 0,
+            carry_written: 0,
             specials,
             local: LocalMemory::new(kernel.local_bytes),
             copies: Copies::default(),
@@ -107,6 +112,12 @@ impl<'a> Warp<'a> {
     pub(crate) fn jump(&mut self, path: Path, lanes: u32, target: u32) {
         self.split(path, lanes);
         self.put(target, lanes);
+    }
+
+    /// Some lanes of a path go to an instruction each, the others to the next one.
+    pub(crate) fn scatter(&mut self, path: Path, jumps: &[(u32, u32)]) {
+        self.split(path, jumps.iter().fold(0, |all, (_, lanes)| all | lanes));
+        jumps.iter().for_each(|(target, lanes)| self.put(*target, *lanes));
     }
 
     /// Some lanes of a path are done, the others go to the next instruction.
@@ -195,6 +206,22 @@ impl<'a> Warp<'a> {
         self.mark_written(register, mask);
     }
 
+    /// What an instruction with `.cc` has left, a bit for each lane.
+    pub(crate) fn carry(&self, mask: u32) -> Result<u32, Stop> {
+        match mask & !self.carry_written {
+            0 => Ok(self.carry),
+            missing => {
+                let kind = FaultKind::UninitializedRegister { register: "CC.CF".to_owned() };
+                Err(Stop { lane: missing.trailing_zeros(), kind })
+            }
+        }
+    }
+
+    pub(crate) fn set_carry(&mut self, carry: u32, mask: u32) {
+        self.carry = self.carry & !mask | carry & mask;
+        self.carry_written |= mask;
+    }
+
     fn check_written(&self, register: Register, mask: u32) -> Result<(), Stop> {
         let missing = mask & !self.written[register.class as usize][usize::from(register.index)];
         if missing == 0 {
@@ -230,7 +257,7 @@ pub(crate) fn specials(
     threads: [u32; 3],
 ) -> Vec<Lanes<u32>> {
     let mut values = vec![[0; LANES]; Special::COUNT];
-    for lane in 0..LANES {
+    for lane in lanes(u32::MAX) {
         let thread = crate::exec::unflatten((warp * LANES + lane) as u32, threads);
         let bit = 1_u32 << lane;
         for (axis, special) in [Special::TidX, Special::TidY, Special::TidZ].into_iter().enumerate()
@@ -252,8 +279,8 @@ pub(crate) fn specials(
             (Special::Nwarpid, (threads.iter().product::<u32>()).div_ceil(32)),
             (Special::LanemaskEq, bit),
             (Special::LanemaskLt, bit - 1),
-            (Special::LanemaskLe, bit - 1 | bit),
-            (Special::LanemaskGt, !(bit - 1 | bit)),
+            (Special::LanemaskLe, (bit - 1) | bit),
+            (Special::LanemaskGt, !((bit - 1) | bit)),
             (Special::LanemaskGe, !(bit - 1)),
             (Special::DynamicSmemSize, place.dynamic_shared),
             (Special::TotalSmemSize, place.total_shared),

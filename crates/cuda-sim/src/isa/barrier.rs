@@ -1,22 +1,37 @@
 //! Barriers of a block, and fences.
 
+use super::data::predicate;
 use super::decode::Text;
 use super::memory::Ordering;
-use super::program::Source;
+use super::program::{Register, Source};
 use super::warp_wide::groups;
 use crate::error::LoadError;
-use crate::exec::{Cx, Flow, Stop};
+use crate::exec::{Cx, Flow, Reduction, Reply, Stop};
 use crate::fault::FaultKind;
 use crate::ptx::Type;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Barrier {
     /// `bar.sync` and `bar.arrive`: of how many threads, where not of all.
-    Block { waits: bool, aligned: bool, barrier: Source, threads: Option<Source> },
+    Block {
+        waits: bool,
+        aligned: bool,
+        barrier: Source,
+        threads: Option<Source>,
+        vote: Option<Vote>,
+    },
     /// `bar.warp.sync`
     Warp { members: Source },
     /// Memory is written through at once here, so a fence only says what is ordered.
     Fence(Ordering),
+}
+
+/// `bar.red`: what is told of a predicate, and to which register.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Vote {
+    function: Reduction,
+    to: Register,
+    by: (Register, bool),
 }
 
 /// Barriers that a block has.
@@ -43,24 +58,43 @@ impl Barrier {
                     return Ok(Self::Warp { members: text.source(0, Type::B32)? });
                 }
                 text.eat("cta");
-                let waits = match text.one_of(&[("sync", true), ("arrive", false)]) {
-                    Some(waits) => waits,
-                    None => return Err(text.refuse("not simulated")),
+                let waits =
+                    [("sync", (true, false)), ("red", (true, true)), ("arrive", (false, false))];
+                let Some((waits, votes)) = text.one_of(&waits) else {
+                    return Err(text.refuse("expected .sync, .red or .arrive"));
                 };
+                let functions =
+                    [("popc", Reduction::Count), ("and", Reduction::All), ("or", Reduction::Any)];
+                let function = if votes { text.one_of(&functions) } else { None };
                 // `bar` is the older name of `barrier` with `.aligned`.
                 let aligned = text.eat("aligned") || mnemonic == "bar";
-                let operands = text.operand_count();
-                text.finish(operands.clamp(1, 2))?;
+                let vote = if votes { Some(Self::decode_vote(text, function)?) } else { None };
+                // The result comes before the barrier and the number of threads, the predicate after.
+                let first = usize::from(votes);
+                let operands = text.operand_count().saturating_sub(2 * first);
+                text.finish(operands.clamp(1, 2) + 2 * first)?;
                 let threads = match operands {
-                    2 => Some(text.source(1, Type::U32)?),
+                    2 => Some(text.source(first + 1, Type::U32)?),
                     _ => None,
                 };
                 if !waits && threads.is_none() {
                     return Err(text.refuse("an arrival says of how many threads"));
                 }
-                Ok(Self::Block { waits, aligned, barrier: text.source(0, Type::U32)?, threads })
+                let barrier = text.source(first, Type::U32)?;
+                Ok(Self::Block { waits, aligned, barrier, threads, vote })
             }
         }
+    }
+
+    fn decode_vote(text: &Text, function: Option<Reduction>) -> Result<Vote, LoadError> {
+        let function = function.ok_or_else(|| text.refuse("expected .popc, .and or .or"))?;
+        let ty = if function == Reduction::Count { Type::U32 } else { Type::Pred };
+        if text.ty()? != ty {
+            return Err(text.refuse("not of this type"));
+        }
+        let by = text.operand_count().saturating_sub(1);
+        let by = text.predicate_operand(text.operand(by)?)?;
+        Ok(Vote { function, to: text.destination(0, ty)?, by })
     }
 
     pub(super) fn execute(&self, cx: &mut Cx, mask: u32) -> Result<Flow, Stop> {
@@ -79,7 +113,7 @@ impl Barrier {
                 }
                 Ok(Flow::Next)
             }
-            Self::Block { waits, aligned, barrier, threads } => {
+            Self::Block { waits, aligned, barrier, threads, vote } => {
                 let live = cx.warp.live();
                 if *aligned && mask != live {
                     return refuse(FaultKind::Divergent { lanes: mask, expected: live });
@@ -100,8 +134,16 @@ impl Barrier {
                 // Whole warps count: also where some of their threads have exited.
                 let count = if threads == 0 { mask.count_ones() } else { 32 };
                 let warp = cx.warp.index;
+                let reply = match vote {
+                    Some(Vote { function, to, by }) => {
+                        let holding = predicate(cx, *by, mask)? & mask;
+                        cx.block.vote(barrier, mask.count_ones(), holding.count_ones());
+                        Some(Reply { to: *to, function: *function, lanes: mask })
+                    }
+                    None => None,
+                };
                 let phase = cx.block.arrive(barrier, threads, warp, mask, count);
-                Ok(if *waits { Flow::Wait { barrier, phase } } else { Flow::Next })
+                Ok(if *waits { Flow::Wait { barrier, phase, reply } } else { Flow::Next })
             }
         }
     }

@@ -142,15 +142,14 @@ impl<'a> Text<'a> {
         ty.is_some_and(|ty| !ty.is_float())
     }
 
+    /// Whether it has a modifier, wherever that stands.
+    pub(crate) fn has(&self, modifier: &str) -> bool {
+        self.opcode.iter().any(|part| part == modifier)
+    }
+
     /// Whether it is of predicates.
     pub(crate) fn is_of_predicates(&self) -> bool {
         self.opcode.last().is_some_and(|part| part == "pred")
-    }
-
-    /// The type that was taken last.
-    pub(crate) fn last_type(&self) -> Result<Type, LoadError> {
-        let ty = self.opcode.last().and_then(|part| Type::from_name(part));
-        ty.ok_or_else(|| self.refuse("expected a type at the end"))
     }
 
     /// An error about this instruction.

@@ -4,6 +4,7 @@
 //! executed. Whatever a family does not know is refused when the module is loaded.
 
 mod barrier;
+mod carry;
 mod compare;
 mod control;
 mod convert;
@@ -31,6 +32,7 @@ use decode::Text;
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
     Integer(integer::Integer),
+    Carry(carry::Carry),
     Float(float::Float),
     Compare(compare::Compare),
     Convert(convert::Convert),
@@ -48,6 +50,8 @@ pub(crate) enum Op {
 impl Op {
     fn decode(text: &Text) -> Result<Self, LoadError> {
         Ok(match text.mnemonic() {
+            "addc" | "subc" | "madc" => Self::Carry(carry::Carry::decode(text)?),
+            "add" | "sub" | "mad" if text.has("cc") => Self::Carry(carry::Carry::decode(text)?),
             "add" | "sub" | "mul" | "mad" | "min" | "max" | "abs" | "neg" if text.is_integer() => {
                 Self::Integer(integer::Integer::decode(text)?)
             }
@@ -77,10 +81,10 @@ impl Op {
             "bar" | "barrier" | "membar" | "fence" => {
                 Self::Barrier(barrier::Barrier::decode(text)?)
             }
-            "shfl" | "vote" | "match" | "redux" | "activemask" | "elect" => {
+            "shfl" | "vote" | "match" | "redux" | "activemask" => {
                 Self::WarpWide(warp_wide::WarpWide::decode(text)?)
             }
-            "bra" | "brx" | "ret" | "exit" | "trap" | "brkpt" | "nanosleep" | "pmevent" => {
+            "bra" | "brx" | "call" | "ret" | "exit" | "trap" | "nanosleep" => {
                 Self::Control(control::Control::decode(text)?)
             }
             _ => return Err(text.refuse("unknown instruction")),
@@ -91,6 +95,7 @@ impl Op {
     pub(crate) fn execute(&self, cx: &mut Cx, mask: u32) -> Result<Flow, Stop> {
         match self {
             Self::Integer(op) => op.execute(cx, mask)?,
+            Self::Carry(op) => op.execute(cx, mask)?,
             Self::Float(op) => op.execute(cx, mask)?,
             Self::Compare(op) => op.execute(cx, mask)?,
             Self::Convert(op) => op.execute(cx, mask)?,
@@ -102,7 +107,7 @@ impl Op {
             Self::Transfer(op) => op.execute(cx, mask)?,
             Self::WarpWide(op) => op.execute(cx, mask)?,
             Self::Barrier(op) => return op.execute(cx, mask),
-            Self::Control(op) => return op.execute(mask),
+            Self::Control(op) => return op.execute(cx, mask),
         }
         Ok(Flow::Next)
     }

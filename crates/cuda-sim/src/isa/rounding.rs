@@ -129,7 +129,7 @@ pub(super) fn narrow(ty: Type, value: f64, rounding: Rounding) -> u32 {
 
 /// `value`, which is rounded to nearest and lacks `error`, rounded to odd.
 fn odd(value: f64, error: f64) -> f64 {
-    let inexact = error > 0.0 || error < 0.0;
+    let inexact = error != 0.0 && !error.is_nan();
     if !inexact || value.to_bits() & 1 == 1 {
         return value;
     }

@@ -309,8 +309,9 @@ impl Allocation {
     pub(crate) fn is_new_sector(&self, at: u64, launch: u32, is_write: bool) -> bool {
         let page = self.page_mut(at);
         let sectors =
-            page.sectors.get_or_init(|| (0..PAGE / SECTOR).map(|_| Default::default()).collect());
-        let last = &sectors[(at % PAGE / SECTOR) as usize][usize::from(is_write)];
+            page.sectors.get_or_init(|| (0..=PAGE / SECTOR).map(|_| Default::default()).collect());
+        let last =
+            &sectors[((self.start % SECTOR + at % PAGE) / SECTOR) as usize][usize::from(is_write)];
         last.load(Relaxed) != launch && last.swap(launch, Relaxed) != launch
     }
 

@@ -16,13 +16,13 @@ impl<'a> Parser<'a> {
 
     pub(super) fn module(mut self) -> Result<Module, LoadError> {
         self.expect_word(".version")?;
-        let version = self.version()?;
+        self.version()?;
         self.expect_word(".target")?;
         let target = self.word()?.to_owned();
         while self.eat(',') {
             self.word()?; // `debug`, `texmode_independent`
         }
-        let mut module = Module { version, target, variables: Vec::new(), functions: Vec::new() };
+        let mut module = Module { target, variables: Vec::new(), functions: Vec::new() };
         if self.eat_word(".address_size") && self.integer()? != 64 {
             return Err(self.error_before("an address has 64 bits"));
         }
@@ -57,16 +57,15 @@ impl<'a> Parser<'a> {
     }
 
     fn function(&mut self, is_kernel: bool) -> Result<Function, LoadError> {
-        let line = self.line();
-        let results = if self.peek_is('(') { self.parameters()? } else { Vec::new() };
+        if self.peek_is('(') {
+            self.parameters()?; // what a device function returns
+        }
         let name = self.word()?.to_owned();
         let parameters = if self.peek_is('(') { self.parameters()? } else { Vec::new() };
         let mut function = Function {
             name,
-            line,
             is_kernel,
             parameters,
-            results,
             max_threads: None,
             required_threads: None,
             cluster: None,
@@ -97,11 +96,9 @@ impl<'a> Parser<'a> {
         self.expect('(')?;
         let mut parameters = Vec::new();
         while !self.eat(')') {
-            let is_register = match self.word()? {
-                ".param" => false,
-                ".reg" => true,
-                _ => return Err(self.error_before("a parameter is .param or .reg")),
-            };
+            if !matches!(self.word()?, ".param" | ".reg") {
+                return Err(self.error_before("a parameter is .param or .reg"));
+            }
             let mut align = None;
             let mut ty = None;
             let name = loop {
@@ -126,7 +123,7 @@ impl<'a> Parser<'a> {
             let ty = ty.ok_or_else(|| self.error_before("a parameter has a type"))?;
             let count = self.extent()?.unwrap_or(1) as u32;
             let align = align.unwrap_or(ty.bytes());
-            parameters.push(Parameter { name, ty, align, count, is_register });
+            parameters.push(Parameter { name, ty, align, count });
             self.eat(',');
         }
         Ok(parameters)
@@ -399,13 +396,7 @@ impl<'a> Parser<'a> {
 
     /// `+ 8`, `+ -8` or `- 8`; 0 where there is none.
     fn offset(&mut self) -> Result<i64, LoadError> {
-        if self.eat('+') {
-            self.integer()
-        } else if self.peek_is('-') {
-            self.integer()
-        } else {
-            Ok(0)
-        }
+        if self.eat('+') || self.peek_is('-') { self.integer() } else { Ok(0) }
     }
 
     fn integer(&mut self) -> Result<i64, LoadError> {
@@ -436,13 +427,13 @@ impl<'a> Parser<'a> {
         Ok(dimensions)
     }
 
-    fn version(&mut self) -> Result<(u32, u32), LoadError> {
-        let Some(TokenKind::Double(bits)) = self.peek() else {
+    /// Passes over a number such as 8.6: what is not known is refused in any version.
+    fn version(&mut self) -> Result<(), LoadError> {
+        let Some(TokenKind::Double(_)) = self.peek() else {
             return Err(self.error("expected a version"));
         };
         self.at += 1;
-        let tenths = (f64::from_bits(bits) * 10.0).round() as u32;
-        Ok((tenths / 10, tenths % 10))
+        Ok(())
     }
 
     fn space(&self, name: &str) -> Result<Space, LoadError> {

@@ -3,8 +3,6 @@ use std::fmt;
 /// A PTX module.
 #[derive(Clone, Debug)]
 pub(crate) struct Module {
-    /// As in `.version 8.6`.
-    pub(crate) version: (u32, u32),
     /// As in `.target sm_90a`.
     pub(crate) target: String,
     /// Module-scope variables.
@@ -16,12 +14,9 @@ pub(crate) struct Module {
 #[derive(Clone, Debug)]
 pub(crate) struct Function {
     pub(crate) name: String,
-    pub(crate) line: u32,
     pub(crate) is_kernel: bool,
     /// A kernel's parameters, or a function's.
     pub(crate) parameters: Vec<Parameter>,
-    /// What a function returns; none for a kernel.
-    pub(crate) results: Vec<Parameter>,
     /// `.maxntid`, all ones where absent.
     pub(crate) max_threads: Option<[u32; 3]>,
     /// `.reqntid`
@@ -42,8 +37,6 @@ pub(crate) struct Parameter {
     pub(crate) align: u32,
     /// Elements, 1 for a scalar.
     pub(crate) count: u32,
-    /// Whether it was declared `.reg`, as a device function's may be.
-    pub(crate) is_register: bool,
 }
 
 /// A variable in some state space.

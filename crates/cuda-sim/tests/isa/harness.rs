@@ -1,17 +1,7 @@
 //! One instruction at a time: a kernel around it, many operands, and what the manual defines.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::Path;
-
 use cuda_sim::device::Device;
 use cuda_sim::{Launch, Machine, Order};
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, serialize_to_file};
-use sha2::{Digest, Sha256};
-
-/// What hardware gave: `cargo xtask sim-conformance` writes it. Approximations are within the manual's
-/// bounds there and here, but not the same.
-const HARDWARE: &str = include_str!("hardware.txt");
 
 /// What an operand's bits are taken from: the edges of its type, and random ones.
 #[derive(Clone, Copy)]
@@ -245,8 +235,6 @@ pub fn check<const N: usize>(
         .unwrap_or_else(|fault| panic!("{fault}"));
     let mut got = vec![0; 8 * CASES];
     machine.read(to, &mut got).expect("it fits");
-    let (operands, nothing) = (addresses(&cases.concat()), vec![0; 8 * CASES]);
-    record(code, &ptx, &launch, &[&operands, &nothing], 1, &got);
     for (got, case) in got.chunks(8).zip(&cases) {
         let got = u64::from_le_bytes(got.try_into().expect("8 bytes"));
         let expected = result.mask(expected(*case));
@@ -288,13 +276,11 @@ pub fn run_block(threads: u32, inputs: &[(&str, &[u32])], code: &str) -> Vec<u32
     let function = module.function("test").expect("it is there");
     let out = machine.allocate(4 * u64::from(threads));
     let mut pointers = vec![out];
-    let mut contents = vec![vec![0; 4 * threads as usize]];
     for (_, values) in inputs {
         let at = machine.allocate(4 * values.len() as u64);
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         machine.write(at, &bytes).expect("it fits");
         pointers.push(at);
-        contents.push(bytes);
     }
     let launch = Launch { grid: [1; 3], block: [threads, 1, 1], dynamic_shared: 0 };
     machine
@@ -302,41 +288,6 @@ pub fn run_block(threads: u32, inputs: &[(&str, &[u32])], code: &str) -> Vec<u32
         .unwrap_or_else(|fault| panic!("{fault}"));
     let mut bytes = vec![0; 4 * threads as usize];
     machine.read(out, &mut bytes).expect("it fits");
-    let contents: Vec<&[u8]> = contents.iter().map(Vec::as_slice).collect();
-    record(code, &ptx, &launch, &contents, 0, &bytes);
     let word = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().expect("4 bytes"));
     bytes.chunks(4).map(word).collect()
-}
-
-/// Leaves a form where `cargo xtask sim-conformance` finds it, if it asks for that: a kernel, blocks and
-/// threads of its launch, the bytes behind each of its parameters, and what `result`, one of them,
-/// holds in the end.
-fn record(
-    code: &str,
-    ptx: &str,
-    launch: &Launch,
-    parameters: &[&[u8]],
-    result: usize,
-    gave: &[u8],
-) {
-    let Some(folder) = std::env::var_os("CUDA_SIM_RECORD") else { return };
-    let view = |name: String, bytes| {
-        let tensor = TensorView::new(Dtype::U8, vec![<[u8]>::len(bytes)], bytes);
-        (name, tensor.expect("as many bytes as it says"))
-    };
-    let mut tensors = vec![view("gave".to_owned(), gave)];
-    let numbered = parameters.iter().enumerate();
-    tensors.extend(numbered.map(|(index, bytes)| view(index.to_string(), bytes)));
-    let metadata = [
-        ("code", code.to_owned()),
-        ("ptx", ptx.to_owned()),
-        ("blocks", launch.grid[0].to_string()),
-        ("threads", launch.block[0].to_string()),
-        ("result", result.to_string()),
-    ];
-    let metadata = metadata.map(|(key, value)| (key.to_owned(), value)).into();
-    let mut hasher = DefaultHasher::new();
-    (code, ptx).hash(&mut hasher);
-    let path = Path::new(&folder).join(format!("{:016x}.safetensors", hasher.finish()));
-    serialize_to_file(tensors, Some(metadata), &path).expect("the folder can be written");
 }

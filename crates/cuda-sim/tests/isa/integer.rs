@@ -34,10 +34,10 @@ fn products_give_their_low_and_high_halves() {
     let wide = |a: u64, b: u64| i128::from(a as i64) * i128::from(b as i64);
     check("mul.lo.s32 d, a, b;", B32, [B32; 2], |[a, b]| a.wrapping_mul(b));
     check("mul.hi.u32 d, a, b;", B32, [B32; 2], |[a, b]| a.wrapping_mul(b) >> 32);
-    check("mul.hi.s32 d, a, b;", B32, [B32; 2], |[a, b]| (signed(a) * signed(b) >> 32) as u64);
+    check("mul.hi.s32 d, a, b;", B32, [B32; 2], |[a, b]| ((signed(a) * signed(b)) >> 32) as u64);
     check("mul.hi.s64 d, a, b;", B64, [B64; 2], |[a, b]| (wide(a, b) >> 64) as u64);
     check("mul.hi.u64 d, a, b;", B64, [B64; 2], |[a, b]| {
-        (u128::from(a) * u128::from(b) >> 64) as u64
+        ((u128::from(a) * u128::from(b)) >> 64) as u64
     });
     check("mul.wide.u32 d, a, b;", B64, [B32; 2], |[a, b]| a * b);
     check("mul.wide.s32 d, a, b;", B64, [B32; 2], |[a, b]| (signed(a) * signed(b)) as u64);
@@ -50,7 +50,7 @@ fn products_give_their_low_and_high_halves() {
     check("mul24.lo.u32 d, a, b;", B32, [B32; 2], |[a, b]| (a & 0xff_ffff) * (b & 0xff_ffff));
     check("mul24.hi.s32 d, a, b;", B32, [B32; 2], |[a, b]| {
         let cut = |v: u64| i64::from((v as i32) << 8 >> 8);
-        (cut(a) * cut(b) >> 16) as u64
+        ((cut(a) * cut(b)) >> 16) as u64
     });
     check("dp4a.u32.s32 d, a, b, c;", B32, [B32; 3], |[a, b, c]| {
         let (a, b) = (low(a).to_le_bytes(), low(b).to_le_bytes());
@@ -60,16 +60,44 @@ fn products_give_their_low_and_high_halves() {
 }
 
 #[test]
+fn carries_pass_between_instructions() {
+    let split = "mov.b64 {w0, w1}, a; mov.b64 {w2, w3}, b;";
+    let join = "mov.b64 d, {w0, w1};";
+    check(
+        &format!("{split} add.cc.u32 w0, w0, w2; addc.u32 w1, w1, w3; {join}"),
+        B64,
+        [B64; 2],
+        |[a, b]| a.wrapping_add(b),
+    );
+    check(
+        &format!("{split} sub.cc.s32 w0, w0, w2; subc.s32 w1, w1, w3; {join}"),
+        B64,
+        [B64; 2],
+        |[a, b]| a.wrapping_sub(b),
+    );
+    check("add.cc.u64 x0, a, b; addc.u64 d, 0, 0;", B64, [B64; 2], |[a, b]| {
+        a.checked_add(b).is_none().into()
+    });
+    check(
+        "mov.b64 {w2, w3}, c; mad.lo.cc.u32 w0, a, b, w2; madc.hi.u32 w1, a, b, w3; mov.b64 d, {w0, w1};",
+        B64,
+        [B32, B32, B64],
+        |[a, b, c]| (a * b).wrapping_add(c),
+    );
+    check("add.cc.u32 w0, a, a; madc.hi.s32 d, a, b, c;", B32, [B32; 3], |[a, b, c]| {
+        (((signed(a) * signed(b)) >> 32) + c as i64 + (a >> 31) as i64) as u64
+    });
+}
+
+#[test]
 fn division_truncates() {
     let by = |b: u64, f: &dyn Fn() -> u64, zero: u64| if b == 0 { zero } else { f() };
     check("div.u32 d, a, b;", B32, [B32; 2], |[a, b]| by(b, &|| a / b, u64::MAX));
-    check("rem.u32 d, a, b;", B32, [B32; 2], |[a, b]| by(b, &|| a % b, u64::MAX));
+    check("rem.u32 d, a, b;", B32, [B32; 2], |[a, b]| by(b, &|| a % b, a));
     check("div.s32 d, a, b;", B32, [B32; 2], |[a, b]| {
         by(b, &|| (signed(a) / signed(b)) as u64, u64::MAX)
     });
-    check("rem.s32 d, a, b;", B32, [B32; 2], |[a, b]| {
-        by(b, &|| (signed(a) % signed(b)) as u64, u64::MAX)
-    });
+    check("rem.s32 d, a, b;", B32, [B32; 2], |[a, b]| by(b, &|| (signed(a) % signed(b)) as u64, a));
     check("div.u64 d, a, b;", B64, [B64; 2], |[a, b]| by(b, &|| a / b, u64::MAX));
 }
 
@@ -124,14 +152,9 @@ fn bits_are_counted_found_and_reversed() {
     });
 }
 
-/// What is used of a position or a length: 8 bits where the operand has 32, as the hardware has it.
-fn used(position: u64, bits: u64) -> u64 {
-    if bits == 32 { position & 0xff } else { position }
-}
-
 /// The manual's loop for `bfe`.
 fn extract(a: u64, b: u64, c: u64, bits: u64, signed: bool) -> u64 {
-    let (pos, len, msb) = (used(b, bits), used(c, bits), bits - 1);
+    let (pos, len, msb) = (b & 0xff, c & 0xff, bits - 1);
     let sign = signed && len != 0 && a >> (pos + len - 1).min(msb) & 1 != 0;
     (0..bits).fold(0, |d, i| {
         let bit = if i < len && pos + i <= msb { a >> (pos + i) & 1 } else { sign.into() };
@@ -145,7 +168,7 @@ fn fields_are_extracted_and_inserted() {
     check("bfe.s32 d, a, b, c;", B32, [B32; 3], |[a, b, c]| extract(a, b, c, 32, true));
     check("bfe.s64 d, a, b, c;", B64, [B64, B32, B32], |[a, b, c]| extract(a, b, c, 64, true));
     let insert = |a: u64, b: u64, pos: u64, len: u64, bits: u64| {
-        let (pos, len) = (used(pos, bits), used(len, bits));
+        let (pos, len) = (pos & 0xff, len & 0xff);
         (0..len)
             .take_while(|i| pos + i < bits)
             .fold(b, |f, i| f & !(1 << (pos + i)) | (a >> i & 1) << (pos + i))

@@ -6,4 +6,5 @@ mod exact;
 mod float;
 mod harness;
 mod integer;
+mod memory;
 mod warp;

@@ -80,6 +80,28 @@ fn halves_of_a_warp_may_exchange_on_their_own() {
 }
 
 #[test]
+fn barriers_reduce_predicates() {
+    let vote = |form: &str| {
+        let code = format!("mov.u32 l, %tid.x; setp.gt.u32 p, l, 70; {form}");
+        run_block(96, &[], &code)
+    };
+    assert_eq!(vote("bar.red.popc.u32 d, 0, p;"), [25; 96]);
+    assert_eq!(vote("barrier.cta.red.popc.aligned.u32 d, 3, 96, !p;"), [71; 96]);
+    assert_eq!(vote("bar.red.or.pred q, 0, p; selp.u32 d, 1, 0, q;"), [1; 96]);
+    assert_eq!(vote("bar.red.and.pred q, 0, p; selp.u32 d, 1, 0, q;"), [0; 96]);
+    assert_eq!(vote("or.pred p, p, !p; bar.red.and.pred q, 0, p; selp.u32 d, 1, 0, q;"), [1; 96]);
+}
+
+#[test]
+fn branches_go_to_one_of_several_targets() {
+    let code = format!(
+        "{LOAD} and.b32 w0, l, 3; table: .branchtargets zero, one, two, one; mov.u32 d, 5;\n\
+         brx.idx w0, table;\nzero: add.u32 d, d, 1;\none: add.u32 d, d, 10;\ntwo: add.u32 d, d, 100;"
+    );
+    assert_eq!(warp(&code, values()), std::array::from_fn(|lane| [116, 115, 105, 115][lane % 4]));
+}
+
+#[test]
 fn labels_are_local_to_their_braces() {
     let part = "{ .reg .pred t; setp.gt.u32 t, l, 15; @t bra skip; add.u32 d, d, 1; skip: }";
     let code = format!("{LOAD} mov.u32 d, 0; {part} {part} add.u32 d, d, 10;");
@@ -172,12 +194,12 @@ fn multiply(ty: &str, k: usize) {
             registers_a + registers_b + i
         );
         let got = run_block(32, &[("from", &from)], &code);
-        for lane in 0..32 {
+        for (lane, got) in got.into_iter().enumerate() {
             let row = lane / 4 + if i < 2 { 0 } else { 8 };
             let column = lane % 4 * 2 + (i & 1);
             // Small multiples of 1/16, whose sums are exact.
             let sum = (0..k).fold(c[row][column], |sum, k| sum + a[row][k] * b[k][column]);
-            assert_eq!(f32::from_bits(got[lane]), sum, "{ty} {k} row {row} column {column}");
+            assert_eq!(f32::from_bits(got), sum, "{ty} {k} row {row} column {column}");
         }
     }
 }

@@ -292,24 +292,25 @@ impl Cx<'_, '_> {
         if of(Space::Shared).next().is_some() {
             self.block.tally.count_shared(of(Space::Shared), bytes);
         }
+        // An address in each.
         let mut sectors: Vec<u64> = Vec::new();
         let mut asked = 0;
         for (_, address) in of(Space::Global) {
             asked += u64::from(bytes);
-            let first = address / SECTOR;
-            let last = (address + u64::from(bytes) - 1) / SECTOR;
-            let known = sectors.last().copied();
-            sectors.extend((first..=last).filter(|sector| known != Some(*sector)));
+            let next = (address + 1).next_multiple_of(SECTOR);
+            let end = address + u64::from(bytes);
+            let known = sectors.last().is_some_and(|last| last / SECTOR == address / SECTOR);
+            sectors.extend((!known).then_some(address));
+            sectors.extend((next..end).step_by(SECTOR as usize));
         }
         if sectors.is_empty() {
             return;
         }
         sectors.sort_unstable();
-        sectors.dedup();
+        sectors.dedup_by_key(|address| *address / SECTOR);
         let mut distinct = 0;
         for sector in &sectors {
-            // What was accessed is allocated, but an allocation need not start with a sector.
-            let access = Access { address: sector * SECTOR, bytes: 1 };
+            let access = Access { address: *sector, bytes: 1 };
             let launch = self.launch.number;
             if let Ok(allocation) = self.allocation(access) {
                 let at = access.address - allocation.start();
