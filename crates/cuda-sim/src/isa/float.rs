@@ -207,11 +207,11 @@ impl Float {
             if sum == 0.0 && differ && self.rounding == Rounding::Down { -0.0 } else { sum }
         };
         let value = match self.function {
-            // These are of the sign alone, and keep a NaN's other bits.
             Abs | Neg if !a.is_nan() && self.ftz => {
                 let value = if self.function == Abs { a.abs() } else { -a };
                 return narrow(ty, value, Rounding::Nearest);
             }
+            Abs | Neg if a.is_nan() => return nan(ty),
             Abs => return bits[0] & !sign,
             Neg => return bits[0] ^ sign,
             CopySign => return bits[1] & !sign | bits[0] & sign,

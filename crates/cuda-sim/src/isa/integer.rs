@@ -289,11 +289,11 @@ impl Integer {
                 MadHi => high_product(ua, ub, bits, signed).wrapping_add(sc),
                 MulWide => sa.wrapping_mul(sb) as u64,
                 MadWide => (sa.wrapping_mul(sb) as u64).wrapping_add(c),
-                // Division by zero gives all ones, as the hardware does.
+                // By zero both give all ones, as the hardware does.
                 Div if narrow(b) == 0 => u64::MAX,
                 Div if signed => sa.wrapping_div(sb) as u64,
                 Div => ua / ub,
-                Rem if narrow(b) == 0 => ua,
+                Rem if narrow(b) == 0 => u64::MAX,
                 Rem if signed => sa.wrapping_rem(sb) as u64,
                 Rem => ua % ub,
                 Min if signed => sa.min(sb) as u64,
@@ -326,8 +326,8 @@ impl Integer {
                 Clz => u64::from(narrow(a).leading_zeros() - (64 - bits)),
                 Bfind { shift } => highest(a, bits, signed, shift).into(),
                 Brev => a.reverse_bits() >> (64 - bits),
-                Bfe => extract(narrow(a), b as u8, c as u8, bits, signed),
-                Bfi => insert(a, b, c as u8, d as u8, bits),
+                Bfe => extract(narrow(a), position(b, bits), position(c, bits), bits, signed),
+                Bfi => insert(a, b, position(c, bits), position(d, bits), bits),
                 Lop3(table) => look_up(table, a, b, c),
                 Prmt(Pattern::Index) => permute(a as u32, b as u32, c as u32).into(),
                 Prmt(Pattern::Table(table)) => {
@@ -412,20 +412,26 @@ fn high_product(a: u64, b: u64, bits: u32, signed: bool) -> u64 {
     }
 }
 
+/// A position or a length. The manual allows values below 256; of others the hardware takes the low
+/// 8 bits in a word, and all bits in a double word.
+fn position(value: u64, bits: u32) -> u32 {
+    if bits == 32 { value as u32 & 0xff } else { value as u32 }
+}
+
 /// `bfe`: `len` bits from `start` on, extended by their last bit's value if signed.
-fn extract(value: u64, start: u8, len: u8, bits: u32, signed: bool) -> u64 {
-    let last = (u32::from(start) + u32::from(len)).min(bits).saturating_sub(1);
+fn extract(value: u64, start: u32, len: u32, bits: u32, signed: bool) -> u64 {
+    let last = start.saturating_add(len).min(bits).saturating_sub(1);
     let sign = signed && len > 0 && value >> last & 1 != 0;
     let fill = if sign { u64::MAX } else { 0 };
-    let field = if u32::from(start) >= bits { 0 } else { value >> start };
-    let kept = bits.saturating_sub(start.into()).min(len.into());
+    let field = if start >= bits { 0 } else { value >> start };
+    let kept = bits.saturating_sub(start).min(len);
     let mask = if kept == 0 { 0 } else { u64::MAX >> (64 - kept) };
     field & mask | fill & !mask
 }
 
 /// `bfi`: the low `len` bits of `a` in place of those of `b` from `start` on.
-fn insert(a: u64, b: u64, start: u8, len: u8, bits: u32) -> u64 {
-    let kept = bits.saturating_sub(start.into()).min(len.into());
+fn insert(a: u64, b: u64, start: u32, len: u32, bits: u32) -> u64 {
+    let kept = bits.saturating_sub(start).min(len);
     if kept == 0 {
         return b;
     }

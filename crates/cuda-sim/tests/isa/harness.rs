@@ -1,7 +1,16 @@
 //! One instruction at a time: a kernel around it, many operands, and what the manual defines.
 
+use std::path::Path;
+
 use cuda_sim::device::Device;
 use cuda_sim::{Launch, Machine, Order};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, serialize_to_file};
+use sha2::{Digest, Sha256};
+
+/// What hardware gave: `cargo xtask sim-conformance` writes it. Approximations are within the manual's
+/// bounds there and here, but not the same.
+const HARDWARE: &str = include_str!("hardware.txt");
 
 /// What an operand's bits are taken from: the edges of its type, and random ones.
 #[derive(Clone, Copy)]
@@ -209,7 +218,7 @@ pub fn check<const N: usize>(
     let register = result.bits.max(16);
     let (stride, bits) = (8 * N, result.bits);
     let ptx = format!(
-        ".version 8.0\n.target sm_90a\n.address_size 64\n\
+        ".version 8.6\n.target sm_90a\n.address_size 64\n\
          .visible .entry test(.param .u64 from_param, .param .u64 to_param)\n{{\n\
          .reg .pred p, q; .reg .b32 w<8>; .reg .b64 x<8>, from, to; .reg .b32 index, size;\n\
          .reg .b{register} d;\n\
@@ -235,6 +244,8 @@ pub fn check<const N: usize>(
         .unwrap_or_else(|fault| panic!("{fault}"));
     let mut got = vec![0; 8 * CASES];
     machine.read(to, &mut got).expect("it fits");
+    let (operands, nothing) = (addresses(&cases.concat()), vec![0; 8 * CASES]);
+    record(code, &ptx, &launch, &[&operands, &nothing], 1, &got);
     for (got, case) in got.chunks(8).zip(&cases) {
         let got = u64::from_le_bytes(got.try_into().expect("8 bytes"));
         let expected = result.mask(expected(*case));
@@ -245,7 +256,7 @@ pub fn check<const N: usize>(
 /// What loading a kernel with this body is refused for.
 pub fn refusal(body: &str) -> String {
     let ptx = format!(
-        ".version 8.0\n.target sm_90a\n.address_size 64\n.visible .entry test()\n{{\n\
+        ".version 8.6\n.target sm_90a\n.address_size 64\n.visible .entry test()\n{{\n\
          .reg .pred p, q; .reg .b16 h<8>; .reg .b32 w<8>; .reg .b64 x<8>;\n{body}\nret;\n}}\n"
     );
     machine().load(&ptx).map(|_| ()).expect_err("it is refused").to_string()
@@ -264,7 +275,7 @@ pub fn run_block(threads: u32, inputs: &[(&str, &[u32])], code: &str) -> Vec<u32
         .map(|name| format!(".reg .b64 {name}; ld.param.u64 {name}, [{name}_param];\n"))
         .collect();
     let ptx = format!(
-        ".version 8.0\n.target sm_90a\n.address_size 64\n\
+        ".version 8.6\n.target sm_90a\n.address_size 64\n\
          .visible .entry test({})\n{{\n.shared .align 16 .b8 memory[16384];\n\
          .reg .pred p, q; .reg .b16 h<8>; .reg .b32 w<8>, r<32>, a, d, l, thread; .reg .b64 x<8>, at;\n\
          {loaded}{code}\n\
@@ -276,11 +287,13 @@ pub fn run_block(threads: u32, inputs: &[(&str, &[u32])], code: &str) -> Vec<u32
     let function = module.function("test").expect("it is there");
     let out = machine.allocate(4 * u64::from(threads));
     let mut pointers = vec![out];
+    let mut contents = vec![vec![0; 4 * threads as usize]];
     for (_, values) in inputs {
         let at = machine.allocate(4 * values.len() as u64);
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         machine.write(at, &bytes).expect("it fits");
         pointers.push(at);
+        contents.push(bytes);
     }
     let launch = Launch { grid: [1; 3], block: [threads, 1, 1], dynamic_shared: 0 };
     machine
@@ -288,6 +301,51 @@ pub fn run_block(threads: u32, inputs: &[(&str, &[u32])], code: &str) -> Vec<u32
         .unwrap_or_else(|fault| panic!("{fault}"));
     let mut bytes = vec![0; 4 * threads as usize];
     machine.read(out, &mut bytes).expect("it fits");
+    let contents: Vec<&[u8]> = contents.iter().map(Vec::as_slice).collect();
+    record(code, &ptx, &launch, &contents, 0, &bytes);
     let word = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().expect("4 bytes"));
     bytes.chunks(4).map(word).collect()
+}
+
+/// Compares with what hardware gave for the same kernel and operands, if it was ever asked, and leaves
+/// the form where `cargo xtask sim-conformance` finds it, if that asks for it: a kernel, blocks and
+/// threads of its launch, the bytes behind each of its parameters, and what `result`, one of them, holds
+/// in the end.
+fn record(
+    code: &str,
+    ptx: &str,
+    launch: &Launch,
+    parameters: &[&[u8]],
+    result: usize,
+    gave: &[u8],
+) {
+    let mut question = Sha256::new().chain_update(ptx);
+    parameters.iter().for_each(|bytes| question.update(bytes));
+    let question = format!("{:x}", question.finalize())[..16].to_owned();
+    let known = HARDWARE.lines().find_map(|line| line.strip_prefix(&question));
+    if let Some((answer, _)) = known.and_then(|line| line.trim().split_once(' '))
+        && !code.contains(".approx")
+    {
+        let gave = format!("{:x}", Sha256::digest(gave));
+        assert_eq!(&gave[..16], answer, "not what hardware gives: {code}");
+    }
+
+    let Some(folder) = std::env::var_os("CUDA_SIM_RECORD") else { return };
+    let view = |name: String, bytes| {
+        let tensor = TensorView::new(Dtype::U8, vec![<[u8]>::len(bytes)], bytes);
+        (name, tensor.expect("as many bytes as it says"))
+    };
+    let mut tensors = vec![view("gave".to_owned(), gave)];
+    let numbered = parameters.iter().enumerate();
+    tensors.extend(numbered.map(|(index, bytes)| view(index.to_string(), bytes)));
+    let metadata = [
+        ("code", code.to_owned()),
+        ("ptx", ptx.to_owned()),
+        ("blocks", launch.grid[0].to_string()),
+        ("threads", launch.block[0].to_string()),
+        ("result", result.to_string()),
+    ];
+    let metadata = metadata.map(|(key, value)| (key.to_owned(), value)).into();
+    let path = Path::new(&folder).join(format!("{question}.safetensors"));
+    serialize_to_file(tensors, Some(metadata), &path).expect("the folder can be written");
 }

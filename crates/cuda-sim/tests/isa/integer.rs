@@ -93,11 +93,13 @@ fn carries_pass_between_instructions() {
 fn division_truncates() {
     let by = |b: u64, f: &dyn Fn() -> u64, zero: u64| if b == 0 { zero } else { f() };
     check("div.u32 d, a, b;", B32, [B32; 2], |[a, b]| by(b, &|| a / b, u64::MAX));
-    check("rem.u32 d, a, b;", B32, [B32; 2], |[a, b]| by(b, &|| a % b, a));
+    check("rem.u32 d, a, b;", B32, [B32; 2], |[a, b]| by(b, &|| a % b, u64::MAX));
     check("div.s32 d, a, b;", B32, [B32; 2], |[a, b]| {
         by(b, &|| (signed(a) / signed(b)) as u64, u64::MAX)
     });
-    check("rem.s32 d, a, b;", B32, [B32; 2], |[a, b]| by(b, &|| (signed(a) % signed(b)) as u64, a));
+    check("rem.s32 d, a, b;", B32, [B32; 2], |[a, b]| {
+        by(b, &|| (signed(a) % signed(b)) as u64, u64::MAX)
+    });
     check("div.u64 d, a, b;", B64, [B64; 2], |[a, b]| by(b, &|| a / b, u64::MAX));
 }
 
@@ -152,9 +154,14 @@ fn bits_are_counted_found_and_reversed() {
     });
 }
 
+/// What is used of a position or a length: 8 bits where the operand has 32, as the hardware has it.
+fn used(position: u64, bits: u64) -> u64 {
+    if bits == 32 { position & 0xff } else { position }
+}
+
 /// The manual's loop for `bfe`.
 fn extract(a: u64, b: u64, c: u64, bits: u64, signed: bool) -> u64 {
-    let (pos, len, msb) = (b & 0xff, c & 0xff, bits - 1);
+    let (pos, len, msb) = (used(b, bits), used(c, bits), bits - 1);
     let sign = signed && len != 0 && a >> (pos + len - 1).min(msb) & 1 != 0;
     (0..bits).fold(0, |d, i| {
         let bit = if i < len && pos + i <= msb { a >> (pos + i) & 1 } else { sign.into() };
@@ -168,7 +175,7 @@ fn fields_are_extracted_and_inserted() {
     check("bfe.s32 d, a, b, c;", B32, [B32; 3], |[a, b, c]| extract(a, b, c, 32, true));
     check("bfe.s64 d, a, b, c;", B64, [B64, B32, B32], |[a, b, c]| extract(a, b, c, 64, true));
     let insert = |a: u64, b: u64, pos: u64, len: u64, bits: u64| {
-        let (pos, len) = (pos & 0xff, len & 0xff);
+        let (pos, len) = (used(pos, bits), used(len, bits));
         (0..len)
             .take_while(|i| pos + i < bits)
             .fold(b, |f, i| f & !(1 << (pos + i)) | (a >> i & 1) << (pos + i))
