@@ -3,6 +3,7 @@
 
 pub mod counters;
 pub mod device;
+mod driver;
 pub mod error;
 mod exec;
 pub mod fault;
@@ -10,6 +11,7 @@ mod isa;
 mod machine;
 mod memory;
 mod ptx;
+pub mod tensor_map;
 
 pub use exec::{Launch, Order};
 pub use machine::{Function, Machine, Module};

@@ -77,6 +77,14 @@ pub enum MemoryError {
         /// The address.
         address: u64,
     },
+    /// Something is there already.
+    #[error("{bytes} bytes cannot be mapped at {address:#x}: another allocation is there")]
+    Taken {
+        /// The first byte.
+        address: u64,
+        /// Bytes that were to be mapped.
+        bytes: u64,
+    },
     /// The address has been freed before.
     #[error("{address:#x} has been freed before")]
     FreedTwice {
@@ -117,6 +125,30 @@ impl GlobalMemory {
         let gone = Allocation { start: address, len, pages: Box::default() };
         all.by_start.insert(address, Arc::new(gone));
         all.live_bytes -= len;
+        Ok(())
+    }
+
+    /// Makes an allocation at an address of the caller's choice: a multiple of 16, where none is.
+    pub(crate) fn map(&self, start: u64, len: u64) -> Result<(), MemoryError> {
+        let taken = MemoryError::Taken { address: start, bytes: len };
+        let end = start.checked_add(len).ok_or(taken.clone())?;
+        let mut all = self.allocations.write().expect("no panic under the lock");
+        let before = all.by_start.range(..end).next_back();
+        if before.is_some_and(|(_, other)| other.start + other.len > start) || start % 16 != 0 {
+            return Err(taken);
+        }
+        all.live_bytes += len;
+        let pages = (0..len.div_ceil(PAGE)).map(|_| OnceLock::new()).collect();
+        all.by_start.insert(start, Arc::new(Allocation { start, len, pages }));
+        Ok(())
+    }
+
+    /// Takes back what [`map`](Self::map) did. Others may then be there.
+    pub(crate) fn unmap(&self, start: u64) -> Result<(), MemoryError> {
+        let mut all = self.allocations.write().expect("no panic under the lock");
+        let unknown = MemoryError::NotAnAllocation { address: start };
+        let allocation = all.by_start.remove(&start).ok_or(unknown)?;
+        all.live_bytes -= allocation.len;
         Ok(())
     }
 
