@@ -1,7 +1,7 @@
 //! The driver API, called as a program calls it that is linked against `libcuda`.
 //!
-//! One process has one driver: tests that run side by side each make a context of their own. Those of what
-//! the environment chooses run this program again.
+//! One process has one driver: tests that run side by side each make a context of their own. Those that
+//! would disturb others even so run this program again.
 
 mod api;
 mod capture;
@@ -13,7 +13,9 @@ mod module;
 mod stream;
 mod tensor_map;
 
+use std::env;
 use std::ffi::{CStr, CString, c_void};
+use std::process::Command;
 
 use api::*;
 
@@ -128,4 +130,20 @@ pub fn launch_shared(
     unsafe {
         cuLaunchKernel(function, x, y, z, bx, by, bz, dynamic, stream, parameters, std::ptr::null())
     }
+}
+
+/// Runs a test, which is ignored otherwise, in a process of its own with these variables; returns what it
+/// wrote to standard error.
+#[track_caller]
+pub fn run_alone(test: &str, variables: &[(&str, &str)]) -> String {
+    let program = env::current_exe().expect("this program is known");
+    let output = Command::new(program)
+        .args(["--exact", test, "--ignored", "--nocapture"])
+        .envs(variables.iter().copied())
+        .output()
+        .expect("this program runs");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let passed = String::from_utf8_lossy(&output.stdout).contains("1 passed");
+    assert!(output.status.success() && passed, "{test} with {variables:?}: {told}");
+    told
 }
