@@ -120,7 +120,7 @@ fn top() -> Result<Arc<Context>> {
 
 /// The context of a handle.
 fn get(handle: Handle) -> Result<Arc<Context>> {
-    driver()?.contexts.get(handle).map_err(|error| error.as_code(Code::InvalidContext))
+    driver()?.contexts.get(handle).map_err(|error| error.with_code(Code::InvalidContext))
 }
 
 fn limit(number: c_uint) -> Result<usize> {

@@ -30,7 +30,7 @@ impl fmt::Display for Error {
 
 impl Error {
     /// The same story under another code.
-    pub(super) fn as_code(self, code: Code) -> Self {
+    pub(super) fn with_code(self, code: Code) -> Self {
         Self { code, ..self }
     }
 }
@@ -160,5 +160,17 @@ api! {
         let found = look_up(error);
         meaning.write(found.as_ref().map_or(std::ptr::null(), |(.., text)| text.as_ptr()))?;
         found.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Code, guard};
+
+    #[test]
+    fn neither_an_error_nor_a_panic_leaves_a_function() {
+        assert_eq!(guard("cuTest", || Ok(())), 0);
+        assert_eq!(guard("cuTest", || Err(Code::NotFound.into())), 500);
+        assert_eq!(guard("cuTest", || panic!("a defect of the simulator")), 999);
     }
 }

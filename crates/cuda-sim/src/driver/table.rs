@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use super::error::{Code, Result};
+use super::error::{Code, Error, Result};
 use super::lock;
 
 /// A `CUcontext`, `CUstream` and so on, as C sees it.
@@ -41,24 +41,20 @@ impl<T> Table<T> {
 
     /// The object that a handle stands for.
     pub(super) fn get(&self, handle: Handle) -> Result<Arc<T>> {
-        self.find(handle).ok_or_else(|| {
-            Code::InvalidHandle.because(format!("{handle:#x} stands for nothing, or no more"))
-        })
-    }
-
-    pub(super) fn find(&self, handle: Handle) -> Option<Arc<T>> {
-        lock(&self.objects).live.get(&handle).cloned()
+        lock(&self.objects).live.get(&handle).cloned().ok_or_else(|| unknown(handle))
     }
 
     /// Forgets an object.
     pub(super) fn remove(&self, handle: Handle) -> Result<Arc<T>> {
-        let object = self.get(handle)?;
-        lock(&self.objects).live.remove(&handle);
-        Ok(object)
+        lock(&self.objects).live.remove(&handle).ok_or_else(|| unknown(handle))
     }
 
     /// Forgets the objects that `keep` does not hold for.
     pub(super) fn retain(&self, keep: impl Fn(&T) -> bool) {
         lock(&self.objects).live.retain(|_, object| keep(object));
     }
+}
+
+fn unknown(handle: Handle) -> Error {
+    Code::InvalidHandle.because(format!("{handle:#x} stands for nothing, or no more"))
 }

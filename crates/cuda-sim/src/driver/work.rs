@@ -66,7 +66,7 @@ impl HostCall {
 pub(super) fn enqueue(driver: &Driver, target: &Target, work: Work) -> Result<()> {
     match target {
         Target::Stream(stream) => match stream.capture() {
-            Some(capture) => return capture.add(driver, stream, work),
+            Some(capture) => capture.add(driver, stream, work),
             None => execute(driver, &stream.context, &work),
         },
         Target::Legacy(context) => {

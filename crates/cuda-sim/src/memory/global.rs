@@ -134,7 +134,7 @@ impl GlobalMemory {
         let end = start.checked_add(len).ok_or(taken.clone())?;
         let mut all = self.allocations.write().expect("no panic under the lock");
         let before = all.by_start.range(..end).next_back();
-        if before.is_some_and(|(_, other)| other.start + other.len > start) || start % 16 != 0 {
+        if before.is_some_and(|(_, other)| other.start + other.len > start) || !start.is_multiple_of(16) {
             return Err(taken);
         }
         all.live_bytes += len;

@@ -44,7 +44,7 @@ fn name_of(code: i32) -> String {
 pub struct Context(pub Handle);
 
 impl Context {
-    pub fn new() -> Self {
+    fn new() -> Self {
         ok(cuInit(0));
         let mut handle = 0;
         ok(cuCtxCreate_v2(&mut handle, 0, 0));
