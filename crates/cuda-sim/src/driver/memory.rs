@@ -196,20 +196,38 @@ pub(super) fn set(driver: &Driver, to: Place, value: u32, width: u32, count: u64
     Ok(())
 }
 
-fn for_mapped(driver: &Driver, mut f: impl FnMut(u64, u64) -> Result<()>) -> Result<()> {
-    let blocks = lock(&driver.blocks);
-    let mut mapped = blocks.iter().filter(|(_, block)| block.is_mapped());
-    mapped.try_for_each(|(start, block)| f(*start, block.bytes))
-}
+/// Mapped memory as it was before a kernel: where each block begins, and its bytes.
+pub(super) type Shown = Vec<(u64, Vec<u8>)>;
 
 /// Gives the device what the host has written to memory that both access.
-pub(super) fn show_host_memory(driver: &Driver) -> Result<()> {
-    for_mapped(driver, |at, bytes| Ok(driver.machine.write(at, host(at, bytes)?)?))
+pub(super) fn show_host_memory(driver: &Driver) -> Result<Shown> {
+    let blocks = lock(&driver.blocks);
+    let mapped = blocks.iter().filter(|(_, block)| block.is_mapped());
+    let shown = mapped.map(|(start, block)| {
+        let bytes = host(*start, block.bytes)?.to_vec();
+        driver.machine.write(*start, &bytes)?;
+        Ok((*start, bytes))
+    });
+    shown.collect()
 }
 
-/// Gives the host what the device has written to memory that both access.
-pub(super) fn take_host_memory_back(driver: &Driver) -> Result<()> {
-    for_mapped(driver, |at, bytes| Ok(driver.machine.read(at, host_mut(at, bytes)?)?))
+/// Gives the host what the kernel has changed: no more, as other threads of the host may have written
+/// what the kernel did not.
+pub(super) fn take_host_memory_back(driver: &Driver, shown: Shown) -> Result<()> {
+    let blocks = lock(&driver.blocks);
+    for (start, before) in shown {
+        if !blocks.get(&start).is_some_and(Block::is_mapped) {
+            continue;
+        }
+        let mut after = vec![0; before.len()];
+        driver.machine.read(start, &mut after)?;
+        for (at, (before, after)) in (start..).zip(before.iter().zip(&after)) {
+            if before != after {
+                host_mut(at, 1)?[0] = *after;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Allocates device memory.

@@ -103,10 +103,10 @@ pub(super) fn execute(driver: &Driver, context: &Context, work: &Work) -> Result
 
 fn run(driver: &Driver, context: &Context, kernel: &Kernel) -> Result<()> {
     let Kernel { function, launch, parameters } = kernel;
-    memory::show_host_memory(driver)?;
+    let shown = memory::show_host_memory(driver)?;
     let order = driver.settings.order;
     let outcome = driver.machine.launch(&function.code, launch, order, parameters);
-    memory::take_host_memory_back(driver)?;
+    memory::take_host_memory_back(driver, shown)?;
     match outcome {
         Ok(counters) => write_counters(driver, kernel, &counters),
         Err(fault) => context.break_by(&fault),

@@ -178,8 +178,21 @@ impl GlobalMemory {
     /// Copies from the host.
     pub(crate) fn write(&self, address: u64, from: &[u8]) -> Result<(), MemoryError> {
         let allocation = self.of_range(address, from.len() as u64)?;
-        for (byte, at) in from.iter().zip(address - allocation.start..) {
+        let mut at = address - allocation.start;
+        // Bytes up to the first whole word, words, and the bytes that are left.
+        let (head, rest) = from.split_at(from.len().min((at.next_multiple_of(8) - at) as usize));
+        let (words, tail) = rest.as_chunks::<8>();
+        for byte in head {
             allocation.byte_mut(at, *byte);
+            at += 1;
+        }
+        for word in words {
+            allocation.store(at, 8, u64::from_le_bytes(*word));
+            at += 8;
+        }
+        for byte in tail {
+            allocation.byte_mut(at, *byte);
+            at += 1;
         }
         Ok(())
     }
@@ -200,6 +213,8 @@ impl GlobalMemory {
             let (from, to) = (from + at - source.start, to + at - target.start);
             if source.is_written(from, 1) {
                 target.byte_mut(to, source.byte(from));
+            } else {
+                target.poison(to);
             }
         }
         Ok(())
@@ -247,6 +262,14 @@ impl Allocation {
 
     fn byte_mut(&self, at: u64, value: u8) {
         self.store(at, 1, value.into());
+    }
+
+    /// Makes a byte as if nothing had written it.
+    fn poison(&self, at: u64) {
+        if let Some(page) = self.page(at) {
+            self.byte_mut(at, u8::MAX);
+            page.written[(at % PAGE / 8) as usize].fetch_and(!(1 << (at % 8)), Relaxed);
+        }
     }
 
     /// Loads 1, 2, 4 or 8 bytes at a multiple of their number, relative to the start.
