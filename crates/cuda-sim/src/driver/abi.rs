@@ -93,6 +93,11 @@ impl<T: Copy> In<T> {
         self.0.is_null()
     }
 
+    /// Where something of ours is, that outlives the caller's use of it.
+    pub(super) fn of(values: &[T]) -> Self {
+        Self(values.as_ptr())
+    }
+
     pub(super) fn null() -> Self {
         Self(std::ptr::null())
     }
@@ -173,7 +178,7 @@ pub(super) struct LaunchAttribute {
     pub(super) value: [c_uint; 16],
 }
 
-/// `CUDA_KERNEL_NODE_PARAMS`, in its first version; the second only adds to its end.
+/// `CUDA_KERNEL_NODE_PARAMS` in its first version. Where it is an argument, the second's fields are not read.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(super) struct KernelNode {
@@ -183,6 +188,15 @@ pub(super) struct KernelNode {
     pub(super) dynamic_shared: c_uint,
     pub(super) parameters: Parameters,
     pub(super) extra: Extra,
+}
+
+/// `CUDA_KERNEL_NODE_PARAMS` in its second version.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct KernelNodeV2 {
+    pub(super) first: KernelNode,
+    pub(super) kernel: Handle,
+    pub(super) context: Handle,
 }
 
 /// `CUmemLocation`.

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{c_char, c_uint};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
-use super::abi::{In, InOut, KernelNode, Out};
+use super::abi::{In, InOut, KernelNode, KernelNodeV2, Out};
 use super::context::{Context, current};
 use super::error::{Code, Result};
 use super::launch;
 use super::stream::resolve;
 use super::table::Handle;
-use super::work::{Work, enqueue, execute};
+use super::work::{Kernel, Work, enqueue, execute};
 use super::{Driver, driver, lock};
 
 /// A graph. A node depends only on nodes before it, so their order is one in which they can be done.
@@ -30,6 +30,8 @@ struct Node {
 pub(super) struct NodeOf {
     graph: Arc<Graph>,
     index: usize,
+    /// Where a kernel's parameters are, once that was asked for.
+    shown: OnceLock<Vec<usize>>,
 }
 
 /// A graph as it was when it was instantiated.
@@ -54,7 +56,7 @@ impl Graph {
         let index = nodes.len();
         driver.nodes.insert(|handle| {
             nodes.push(Node { handle, work, dependencies });
-            NodeOf { graph: self.clone(), index }
+            NodeOf { graph: self.clone(), index, shown: OnceLock::new() }
         });
         index
     }
@@ -186,6 +188,27 @@ fn add_kernel(
     Ok(graph.handles(&[index])[0])
 }
 
+/// What a kernel node launches. Its parameters stay where they are for as long as the graph.
+fn kernel_of(node: Handle) -> Result<KernelNode> {
+    let node = driver()?.nodes.get(node)?;
+    let nodes = lock(&node.graph.nodes);
+    let Work::Kernel(Kernel { function, launch, parameters }) = &nodes[node.index].work else {
+        return Err(Code::InvalidValue.because("the node is no kernel's"));
+    };
+    let places = node.shown.get_or_init(|| {
+        let starts = function.code.parameters().iter().map(|(at, _)| *at as usize);
+        starts.map(|at| parameters[at..].as_ptr().expose_provenance()).collect()
+    });
+    Ok(KernelNode {
+        function: function.handle,
+        grid: launch.grid,
+        block: launch.block,
+        dynamic_shared: launch.dynamic_shared,
+        parameters: In::of(places).cast(),
+        extra: In::null(),
+    })
+}
+
 api! {
     fn cuGraphCreate(graph: Out<Handle>, flags: c_uint) {
         if flags != 0 {
@@ -235,6 +258,15 @@ api! {
         kernel: In<KernelNode>,
     ) {
         node.write(add_kernel(graph, dependencies, count, kernel)?)
+    }
+
+    fn cuGraphKernelNodeGetParams(node: Handle, kernel: Out<KernelNode>) {
+        kernel.write(kernel_of(node)?)
+    }
+
+    fn cuGraphKernelNodeGetParams_v2(node: Handle, kernel: Out<KernelNodeV2>) {
+        // There are no kernels apart from modules, and the node's context is the function's.
+        kernel.write(KernelNodeV2 { first: kernel_of(node)?, kernel: 0, context: 0 })
     }
 
     fn cuGraphInstantiateWithFlags(executable: Out<Handle>, graph: Handle, flags: u64) {

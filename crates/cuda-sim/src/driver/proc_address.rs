@@ -42,6 +42,7 @@ const SINCE: &[(&str, c_int)] = &[
     ("cuGraphAddKernelNode_v2", 12000),
     ("cuGraphGetEdges_v2", 12030),
     ("cuGraphInstantiate_v2", 11000),
+    ("cuGraphKernelNodeGetParams_v2", 12000),
     ("cuMemAdvise_v2", 12020),
     ("cuMemHostRegister_v2", 6050),
     ("cuMemPrefetchAsync_v2", 12020),

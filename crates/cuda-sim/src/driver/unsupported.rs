@@ -24,7 +24,6 @@ unsupported! {
     cuDestroyExternalMemory
     cuExternalMemoryGetMappedBuffer
     cuGraphDebugDotPrint
-    cuGraphKernelNodeGetParams
     cuImportExternalMemory
     cuLinkAddData_v2
     cuLinkComplete

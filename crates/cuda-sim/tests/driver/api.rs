@@ -26,6 +26,17 @@ pub struct LaunchAttribute {
     pub value: [u32; 16],
 }
 
+/// `CUDA_KERNEL_NODE_PARAMS`
+#[repr(C)]
+pub struct KernelNode {
+    pub function: Handle,
+    pub grid: [u32; 3],
+    pub block: [u32; 3],
+    pub dynamic_shared: u32,
+    pub parameters: *const *const c_void,
+    pub extra: *const *const c_void,
+}
+
 /// `CUtensorMap`
 #[repr(C, align(64))]
 pub struct TensorMap(pub [u64; 16]);
@@ -195,6 +206,15 @@ unsafe extern "C" {
         to: *mut Handle,
         count: &mut usize,
     ) -> i32;
+    pub safe fn cuGraphCreate(graph: &mut Handle, flags: u32) -> i32;
+    pub fn cuGraphAddKernelNode(
+        node: &mut Handle,
+        graph: Handle,
+        dependencies: *const Handle,
+        count: usize,
+        kernel: *const KernelNode,
+    ) -> i32;
+    pub safe fn cuGraphKernelNodeGetParams(node: Handle, kernel: &mut KernelNode) -> i32;
     pub safe fn cuGraphNodeGetType(node: Handle, kind: &mut u32) -> i32;
 
     pub safe fn cuOccupancyMaxActiveBlocksPerMultiprocessor(
