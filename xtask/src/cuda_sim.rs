@@ -65,7 +65,10 @@ fn lay_out() -> Result<PathBuf> {
     fs::create_dir_all(&stubs)?;
     // Where the linker looks, and where programs look that were linked.
     let (link, load) = (stubs.join("libcuda.so"), stubs.join("libcuda.so.1"));
-    fs::copy(release.join("libcuda_sim.so"), &load).context("cannot copy the library")?;
+    // In one step, for programs that run with the one of before.
+    let new = stubs.join("libcuda.so.new");
+    fs::copy(release.join("libcuda_sim.so"), &new).context("cannot copy the library")?;
+    fs::rename(&new, &load)?;
     if !link.exists() {
         symlink(Path::new("libcuda.so.1"), &link)?;
     }

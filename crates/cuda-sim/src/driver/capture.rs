@@ -81,7 +81,7 @@ impl Capture {
         if progress.tails.is_empty() {
             return Err(Code::CapturedEvent.because("the event's capture has ended"));
         }
-        if progress.invalid { Err(Code::StreamCaptureInvalidated.into()) } else { Ok(()) }
+        if progress.invalid { Err(Code::StreamCaptureInvalidated.again()) } else { Ok(()) }
     }
 
     /// Adds work after all that `stream` has been given.

@@ -63,7 +63,7 @@ impl Context {
         if state.destroyed {
             return Err(Code::ContextIsDestroyed.into());
         }
-        state.broken.map_or(Ok(()), |code| Err(code.into()))
+        state.broken.map_or(Ok(()), |code| Err(code.again()))
     }
 
     /// A kernel was caught: from now on every call fails as it does after that fault on hardware.
@@ -115,7 +115,7 @@ pub(super) fn current() -> Result<(&'static Driver, Arc<Context>)> {
 /// The context that is current, even if nothing works in it any more.
 fn top() -> Result<Arc<Context>> {
     driver()?;
-    STACK.with_borrow(|stack| stack.last().cloned()).ok_or(Code::InvalidContext.into())
+    STACK.with_borrow(|stack| stack.last().cloned()).ok_or_else(|| Code::InvalidContext.into())
 }
 
 /// The context of a handle.

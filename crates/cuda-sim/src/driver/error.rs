@@ -12,7 +12,7 @@ use crate::memory::MemoryError;
 
 pub(super) type Result<T> = std::result::Result<T, Error>;
 
-/// A code, and the story behind it where the code alone does not tell.
+/// A code, and the story behind it, if that has not been told.
 #[derive(Debug)]
 pub(super) struct Error {
     code: Code,
@@ -35,9 +35,11 @@ impl Error {
     }
 }
 
+/// A code that tells enough.
 impl From<Code> for Error {
     fn from(code: Code) -> Self {
-        Self { code, story: None }
+        let meaning = look_up(code as c_int).map(|(.., meaning)| meaning.to_string_lossy());
+        Self { code, story: meaning.ok() }
     }
 }
 
@@ -116,6 +118,11 @@ impl Code {
         Error { code: self, story: Some(story.into()) }
     }
 
+    /// This code again, for what the log has told before.
+    pub(super) fn again(self) -> Error {
+        Error { code: self, story: None }
+    }
+
     /// What a kernel's fault looks like from the host.
     pub(super) fn of_fault(fault: &FaultKind) -> Self {
         match fault {
@@ -146,7 +153,10 @@ pub(super) fn guard(name: &str, body: impl FnOnce() -> Result<()>) -> c_int {
 }
 
 fn look_up(number: c_int) -> Result<&'static (c_int, &'static CStr, &'static CStr)> {
-    CODES.iter().find(|(known, ..)| *known == number).ok_or(Code::InvalidValue.into())
+    CODES
+        .iter()
+        .find(|(known, ..)| *known == number)
+        .ok_or_else(|| Code::InvalidValue.because(format!("{number} is the code of no error")))
 }
 
 api! {

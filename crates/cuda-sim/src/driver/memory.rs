@@ -148,8 +148,24 @@ fn unified_place(driver: &Driver, address: u64, bytes: u64) -> Result<Place> {
     }
 }
 
+/// Checks that all of a range is on the device. This comes before anything is made of a host pointer: a
+/// wrong number of bytes is found out here.
+fn check_device_range(driver: &Driver, place: Place, bytes: u64) -> Result<()> {
+    let Place::Device(address) = place else { return Ok(()) };
+    let (start, len) = driver.machine.range_around(address)?;
+    if bytes > start + len - address {
+        let story = format!("{bytes} bytes at {address:#x} are not within one allocation");
+        return Err(Code::InvalidValue.because(story));
+    }
+    Ok(())
+}
+
 /// Copies.
 pub(super) fn copy(driver: &Driver, to: Place, from: Place, bytes: u64) -> Result<()> {
+    if bytes > 0 {
+        check_device_range(driver, to, bytes)?;
+        check_device_range(driver, from, bytes)?;
+    }
     match (to, from) {
         _ if bytes == 0 => {}
         (Place::Device(to), Place::Device(from)) => driver.machine.copy(to, from, bytes)?,
@@ -179,13 +195,9 @@ pub(super) fn set(driver: &Driver, to: Place, value: u32, width: u32, count: u64
             }
         }
         Place::Device(to) => {
-            // A piece at a time, or to set much memory would need as much again. Bounds come first:
-            // nothing is written if not all can be.
-            let (start, len) = driver.machine.range_around(to)?;
-            if total > start + len - to {
-                let story = format!("{total} bytes at {to:#x} are not within one allocation");
-                return Err(Code::InvalidValue.because(story));
-            }
+            // Nothing is written if not all can be. A piece at a time, or to set much memory would need as
+            // much again.
+            check_device_range(driver, Place::Device(to), total)?;
             let piece = value.repeat(total.min(1 << 16) as usize / value.len());
             for at in (0..total).step_by(piece.len().max(1)) {
                 let rest = piece.len().min((total - at) as usize);

@@ -1,7 +1,7 @@
 //! The CUDA driver API over a [`Machine`]: what `libcuda.so.1` exports.
 //!
 //! Each exported function is thin: it turns what C hands over into checked values, calls safe code that
-//! returns a `Result`, and hands back a code. What went wrong in words goes to the [log].
+//! returns a `Result`, and hands back a code. What went wrong goes to the [log], in words.
 //!
 //! - Work is done when it is enqueued. A kernel's fault is kept by its context and returned by whatever
 //!   call comes next, as on hardware, where the launch itself has long succeeded.
@@ -80,7 +80,7 @@ static DRIVER: OnceLock<Driver> = OnceLock::new();
 
 /// The driver.
 fn driver() -> Result<&'static Driver> {
-    DRIVER.get().ok_or(Code::NotInitialized.into())
+    DRIVER.get().ok_or_else(|| Code::NotInitialized.into())
 }
 
 impl Driver {
