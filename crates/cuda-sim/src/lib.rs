@@ -3,6 +3,8 @@
 
 pub mod counters;
 pub mod device;
+#[cfg(feature = "driver")]
+mod driver;
 pub mod error;
 mod exec;
 pub mod fault;
@@ -10,6 +12,7 @@ mod isa;
 mod machine;
 mod memory;
 mod ptx;
+pub mod tensor_map;
 
 pub use exec::{Launch, Order};
 pub use machine::{Function, Machine, Module};

@@ -107,6 +107,23 @@ impl Machine {
         self.memory.free(address)
     }
 
+    /// Makes an allocation at an address of the caller's choice, a multiple of 16: memory of the host
+    /// that kernels access. The caller copies its bytes to and fro.
+    ///
+    /// # Errors
+    /// If an allocation is there already.
+    pub fn map(&self, address: u64, bytes: u64) -> Result<(), MemoryError> {
+        self.memory.map(address, bytes)
+    }
+
+    /// Takes back what [`map`](Self::map) did.
+    ///
+    /// # Errors
+    /// If nothing was mapped there.
+    pub fn unmap(&self, address: u64) -> Result<(), MemoryError> {
+        self.memory.unmap(address)
+    }
+
     /// Bytes in allocations that have not been freed.
     pub fn allocated(&self) -> u64 {
         self.memory.live_bytes()
@@ -188,6 +205,14 @@ impl Machine {
         let kernels = module.functions.iter().filter(|function| function.is_kernel);
         let kernels = kernels.map(|function| isa::kernel(function, &symbols).map(Arc::new));
         Ok(Module { kernels: kernels.collect::<Result<_, _>>()?, globals })
+    }
+
+    /// Unloads a module: frees its variables.
+    pub fn unload(&self, module: &Module) {
+        for (_, address, _) in &module.globals {
+            // Loading allocated each, and nothing else may free it. Unloaded twice, it stays freed.
+            let _ = self.memory.free(*address);
+        }
     }
 
     /// Global variables start as written, those without a value as zero.

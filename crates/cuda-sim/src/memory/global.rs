@@ -87,6 +87,14 @@ pub enum MemoryError {
         /// The address.
         address: u64,
     },
+    /// Something is there already.
+    #[error("{bytes} bytes cannot be mapped at {address:#x}: another allocation is there")]
+    Taken {
+        /// The first byte.
+        address: u64,
+        /// Bytes that were to be mapped.
+        bytes: u64,
+    },
     /// The address has been freed before.
     #[error("{address:#x} has been freed before")]
     FreedTwice {
@@ -130,6 +138,32 @@ impl GlobalMemory {
         Ok(())
     }
 
+    /// Makes an allocation at an address of the caller's choice: a multiple of 16, where none is.
+    pub(crate) fn map(&self, start: u64, len: u64) -> Result<(), MemoryError> {
+        let taken = MemoryError::Taken { address: start, bytes: len };
+        let end = start.checked_add(len).ok_or(taken.clone())?;
+        let mut all = self.allocations.write().expect("no panic under the lock");
+        let before = all.by_start.range(..end).next_back();
+        if before.is_some_and(|(_, other)| other.start + other.len > start)
+            || !start.is_multiple_of(16)
+        {
+            return Err(taken);
+        }
+        all.live_bytes += len;
+        let pages = (0..len.div_ceil(PAGE)).map(|_| OnceLock::new()).collect();
+        all.by_start.insert(start, Arc::new(Allocation { start, len, pages }));
+        Ok(())
+    }
+
+    /// Takes back what [`map`](Self::map) did. Others may then be there.
+    pub(crate) fn unmap(&self, start: u64) -> Result<(), MemoryError> {
+        let mut all = self.allocations.write().expect("no panic under the lock");
+        let unknown = MemoryError::NotAnAllocation { address: start };
+        let allocation = all.by_start.remove(&start).ok_or(unknown)?;
+        all.live_bytes -= allocation.len;
+        Ok(())
+    }
+
     /// Bytes in live allocations.
     pub(crate) fn live_bytes(&self) -> u64 {
         self.allocations.read().expect("no panic under the lock").live_bytes
@@ -156,8 +190,21 @@ impl GlobalMemory {
     /// Copies from the host.
     pub(crate) fn write(&self, address: u64, from: &[u8]) -> Result<(), MemoryError> {
         let allocation = self.of_range(address, from.len() as u64)?;
-        for (byte, at) in from.iter().zip(address - allocation.start..) {
+        let mut at = address - allocation.start;
+        // Bytes up to the first whole word, words, and the bytes that are left.
+        let (head, rest) = from.split_at(from.len().min((at.next_multiple_of(8) - at) as usize));
+        let (words, tail) = rest.as_chunks::<8>();
+        for byte in head {
             allocation.byte_mut(at, *byte);
+            at += 1;
+        }
+        for word in words {
+            allocation.store(at, 8, u64::from_le_bytes(*word));
+            at += 8;
+        }
+        for byte in tail {
+            allocation.byte_mut(at, *byte);
+            at += 1;
         }
         Ok(())
     }
@@ -178,6 +225,8 @@ impl GlobalMemory {
             let (from, to) = (from + at - source.start, to + at - target.start);
             if source.is_written(from, 1) {
                 target.byte_mut(to, source.byte(from));
+            } else {
+                target.poison(to);
             }
         }
         Ok(())
@@ -225,6 +274,14 @@ impl Allocation {
 
     fn byte_mut(&self, at: u64, value: u8) {
         self.store(at, 1, value.into());
+    }
+
+    /// Makes a byte as if nothing had written it.
+    fn poison(&self, at: u64) {
+        if let Some(page) = self.page(at) {
+            self.byte_mut(at, u8::MAX);
+            page.written[(at % PAGE / 8) as usize].fetch_and(!(1 << (at % 8)), Relaxed);
+        }
     }
 
     /// Loads 1, 2, 4 or 8 bytes at a multiple of their number, relative to the start.
