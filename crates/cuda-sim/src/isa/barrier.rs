@@ -38,6 +38,9 @@ impl Barrier {
                 let mut order = Ordering::default();
                 while order.eat(text) {}
                 text.finish(0)?;
+                if ["weak", "relaxed", "volatile", "mmio"].iter().any(|word| text.has(word)) {
+                    return Err(text.refuse("an order of accesses, not of fences"));
+                }
                 if text.mnemonic() == "membar" || !(order.acquire || order.release) {
                     (order.acquire, order.release) = (true, true);
                 }

@@ -161,6 +161,13 @@ impl Compare {
         if !ty.is_float() && (unordered || ftz || matches!(relation, Num | Nan)) {
             return Err(text.refuse("a relation of floats"));
         }
+        let of_unsigned = ["lo", "ls", "hi", "hs"].iter().any(|relation| text.has(relation));
+        let of_bits = matches!(ty, Type::B16 | Type::B32 | Type::B64);
+        if of_unsigned && (ty.is_signed() || ty.is_float() || of_bits)
+            || of_bits && !matches!(relation, Eq | Ne)
+        {
+            return Err(text.refuse("not a relation of this type"));
+        }
         let combine = match combine {
             Some(combine) => Some((combine, text.predicate_operand(text.operand(3)?)?)),
             None => None,
