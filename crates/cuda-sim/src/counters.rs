@@ -72,7 +72,7 @@ impl Tally {
     pub(crate) fn count(&mut self, kind: u16, lanes: u32, live: u32) {
         self.kinds[usize::from(kind)] += 1;
         self.totals.lane_instructions += u64::from(lanes.count_ones());
-        self.totals.divergent += u64::from(lanes != live);
+        self.totals.divergent += u64::from(lanes != 0 && lanes != live);
     }
 
     pub(crate) fn count_mma(&mut self, shape: &'static str, flops: u64) {

@@ -355,3 +355,16 @@ fn a_trap() {
     let (_, fault) = caught(1, 32, "setp.eq.u32 p, thread, «3|99»;\n@p trap;");
     assert_eq!((line(&fault), fault.thread, *fault.kind), (1, [3, 0, 0], FaultKind::Trap));
 }
+
+#[test]
+fn what_is_undefined_may_be_moved_but_not_used() {
+    // As compilers do where paths join.
+    let (_, fault) = caught(
+        1,
+        32,
+        "setp.lt.u32 p, thread, 16;\n@p mov.u32 a, 1;\nmov.b32 b, a; selp.b32 c, b, thread, p;\n\
+         selp.b32 d, thread, «a|c», p;\nadd.u32 c, c, d;",
+    );
+    assert_eq!((line(&fault), fault.thread), (4, [16, 0, 0]));
+    assert_eq!(*fault.kind, FaultKind::UninitializedRegister { register: "d".into() });
+}

@@ -222,6 +222,21 @@ impl<'a> Warp<'a> {
         self.carry_written |= mask;
     }
 
+    /// The lanes for which something has been written where a value comes from.
+    pub(crate) fn known(&self, source: Source) -> u32 {
+        match source {
+            Source::Register(Register { class, index }) => {
+                self.written[class as usize][usize::from(index)]
+            }
+            Source::Immediate(_) | Source::Special(_) => u32::MAX,
+        }
+    }
+
+    /// Makes a register of some lanes as if nothing had written it.
+    pub(crate) fn forget(&mut self, register: Register, mask: u32) {
+        self.written[register.class as usize][usize::from(register.index)] &= !mask;
+    }
+
     fn check_written(&self, register: Register, mask: u32) -> Result<(), Stop> {
         let missing = mask & !self.written[register.class as usize][usize::from(register.index)];
         if missing == 0 {

@@ -13,13 +13,7 @@ use crate::ptx::Type;
 #[derive(Clone, Debug)]
 pub(crate) enum Barrier {
     /// `bar.sync` and `bar.arrive`: of how many threads, where not of all.
-    Block {
-        waits: bool,
-        aligned: bool,
-        barrier: Source,
-        threads: Option<Source>,
-        vote: Option<Vote>,
-    },
+    Block { waits: bool, barrier: Source, threads: Option<Source>, vote: Option<Vote> },
     /// `bar.warp.sync`
     Warp { members: Source },
     /// Memory is written through at once here, so a fence only says what is ordered.
@@ -44,12 +38,15 @@ impl Barrier {
                 let mut order = Ordering::default();
                 while order.eat(text) {}
                 text.finish(0)?;
+                if ["weak", "relaxed", "volatile", "mmio"].iter().any(|word| text.has(word)) {
+                    return Err(text.refuse("an order of accesses, not of fences"));
+                }
                 if text.mnemonic() == "membar" || !(order.acquire || order.release) {
                     (order.acquire, order.release) = (true, true);
                 }
                 Ok(Self::Fence(order))
             }
-            mnemonic => {
+            _ => {
                 if text.eat("warp") {
                     if !text.eat("sync") {
                         return Err(text.refuse("expected .sync"));
@@ -66,8 +63,8 @@ impl Barrier {
                 let functions =
                     [("popc", Reduction::Count), ("and", Reduction::All), ("or", Reduction::Any)];
                 let function = if votes { text.one_of(&functions) } else { None };
-                // `bar` is the older name of `barrier` with `.aligned`.
-                let aligned = text.eat("aligned") || mnemonic == "bar";
+                // The lanes of a warp wait for each other at a barrier without it as well.
+                text.eat("aligned");
                 let vote = if votes { Some(Self::decode_vote(text, function)?) } else { None };
                 // The result comes before the barrier and the number of threads, the predicate after.
                 let first = usize::from(votes);
@@ -81,7 +78,7 @@ impl Barrier {
                     return Err(text.refuse("an arrival says of how many threads"));
                 }
                 let barrier = text.source(first, Type::U32)?;
-                Ok(Self::Block { waits, aligned, barrier, threads, vote })
+                Ok(Self::Block { waits, barrier, threads, vote })
             }
         }
     }
@@ -113,9 +110,9 @@ impl Barrier {
                 }
                 Ok(Flow::Next)
             }
-            Self::Block { waits, aligned, barrier, threads, vote } => {
+            Self::Block { waits, barrier, threads, vote } => {
                 let live = cx.warp.live();
-                if *aligned && mask != live {
+                if mask != live {
                     return refuse(FaultKind::Divergent { lanes: mask, expected: live });
                 }
                 let barrier = cx.warp.word(*barrier, mask)?[lane as usize];

@@ -161,6 +161,13 @@ impl Compare {
         if !ty.is_float() && (unordered || ftz || matches!(relation, Num | Nan)) {
             return Err(text.refuse("a relation of floats"));
         }
+        let of_unsigned = ["lo", "ls", "hi", "hs"].iter().any(|relation| text.has(relation));
+        let of_bits = matches!(ty, Type::B16 | Type::B32 | Type::B64);
+        if of_unsigned && (ty.is_signed() || ty.is_float() || of_bits)
+            || of_bits && !matches!(relation, Eq | Ne)
+        {
+            return Err(text.refuse("not a relation of this type"));
+        }
         let combine = match combine {
             Some(combine) => Some((combine, text.predicate_operand(text.operand(3)?)?)),
             None => None,
@@ -291,13 +298,16 @@ fn choose_into(
     [a, b]: [Source; 2],
     choose: u32,
 ) -> Result<(), Stop> {
+    // What is not chosen need not have been written, and what is chosen stays as it is.
+    let (known_a, known_b) = (cx.warp.known(a), cx.warp.known(b));
     if to.class == Class::Double {
-        let (a, b) = (cx.warp.double(a, mask)?, cx.warp.double(b, mask)?);
+        let (a, b) = (cx.warp.double(a, mask & known_a)?, cx.warp.double(b, mask & known_b)?);
         cx.warp.set_double(to, &select(choose, &a, &b), mask);
     } else {
-        let (a, b) = (cx.warp.word(a, mask)?, cx.warp.word(b, mask)?);
+        let (a, b) = (cx.warp.word(a, mask & known_a)?, cx.warp.word(b, mask & known_b)?);
         cx.warp.set_word(to, &select(choose, &a, &b), mask);
     }
+    cx.warp.forget(to, mask & (choose & !known_a | !choose & !known_b));
     Ok(())
 }
 

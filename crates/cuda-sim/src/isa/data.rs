@@ -112,13 +112,18 @@ impl Data {
 
     pub(super) fn execute(&self, cx: &mut Cx, mask: u32) -> Result<(), Stop> {
         match self {
-            Self::Move { to, from } if to.class == Class::Double => {
-                let value = cx.warp.double(*from, mask)?;
-                cx.warp.set_double(*to, &value, mask);
-            }
+            // Compilers move what is undefined where paths join, so long as nobody uses it: what has
+            // not been written stays so, and is a fault where something is computed from it.
             Self::Move { to, from } => {
-                let value = cx.warp.word(*from, mask)?;
-                cx.warp.set_word(*to, &value, mask);
+                let known = cx.warp.known(*from);
+                if to.class == Class::Double {
+                    let value = cx.warp.double(*from, mask & known)?;
+                    cx.warp.set_double(*to, &value, mask);
+                } else {
+                    let value = cx.warp.word(*from, mask & known)?;
+                    cx.warp.set_word(*to, &value, mask);
+                }
+                cx.warp.forget(*to, mask & !known);
             }
             Self::MovePredicate { to, from } => {
                 let value = match *from {

@@ -3,7 +3,9 @@
 use super::decode::Text;
 use super::lanewise::{doubles, words};
 use super::program::{Register, Source};
-use super::rounding::{Rounding, add_odd, divide_odd, flush, nan, narrow, square_root_odd, widen};
+use super::rounding::{
+    Rounding, add_odd, divide_odd, double, flush, nan, narrow, square_root_odd, widen,
+};
 use crate::error::LoadError;
 use crate::exec::{Cx, Stop};
 use crate::ptx::Type;
@@ -115,13 +117,10 @@ impl Float {
         let is_half = matches!(ty, Type::F16 | Type::F16x2 | Type::BF16 | Type::BF16x2);
         let known = match ty {
             Type::F32 => clamp != Some(Clamp::Positive),
-            // Rounding of f64 in other directions is left to who needs it.
             Type::F64 => {
                 let plain = !ftz && !nan && !magnitude && clamp.is_none();
-                plain
-                    && matches!(rounding, None | Some(Rounding::Nearest))
-                    && (!approximate || function == ReciprocalSqrt)
-                    && !matches!(function, Sin | Cos | Tanh)
+                let approximated = approximate || matches!(function, Sin | Cos | Tanh);
+                plain && (!approximated || function == ReciprocalSqrt)
             }
             _ => {
                 let rounding = matches!(rounding, None | Some(Rounding::Nearest));
@@ -244,19 +243,20 @@ impl Float {
         use Function::*;
         const SIGN: u64 = 1 << 63;
         let [a, b, c] = bits.map(f64::from_bits);
+        let rounding = self.rounding;
         let value = match self.function {
-            Add => a + b,
-            Sub => a - b,
-            Mul => a * b,
-            Fma => a.mul_add(b, c),
-            Div => a / b,
+            Add => double::add(a, b, rounding),
+            Sub => double::add(a, -b, rounding),
+            Mul => double::multiply(a, b, rounding),
+            Fma => double::multiply_add(a, b, c, rounding),
+            Div => double::divide(a, b, rounding),
             Min { .. } => extreme(a, b, false, false, |a, b| a < b),
             Max { .. } => extreme(a, b, false, false, |a, b| a > b),
             Abs => return bits[0] & !SIGN,
             Neg => return bits[0] ^ SIGN,
             CopySign => return bits[1] & !SIGN | bits[0] & SIGN,
-            Sqrt => a.sqrt(),
-            Reciprocal => 1.0 / a,
+            Sqrt => double::square_root(a, rounding),
+            Reciprocal => double::divide(1.0, a, rounding),
             ReciprocalSqrt => 1.0 / a.sqrt(),
             Sin | Cos | Tanh | Log2 | Exp2 => unreachable!("decoded for narrower types alone"),
         };

@@ -288,7 +288,11 @@ impl Decoder<'_> {
                 self.local_bytes = start + bytes;
                 start
             }
-            _ => {
+            Space::Param => {
+                let reason = "an argument of a call: calls of device functions are not simulated";
+                return Err(LoadError::new(variable.line, reason, &variable.name));
+            }
+            Space::Global => {
                 let reason = "a variable of this space stands outside of functions";
                 return Err(LoadError::new(variable.line, reason, &variable.name));
             }

@@ -28,7 +28,7 @@ impl<'a> Parser<'a> {
         }
         while let Some(token) = self.peek() {
             match token {
-                TokenKind::Word(".file") => self.skip_line(),
+                TokenKind::Word(".file") => self.source_file()?,
                 TokenKind::Word(".section") => self.skip_braces()?,
                 _ => self.global_item(&mut module)?,
             }
@@ -82,7 +82,7 @@ impl<'a> Parser<'a> {
                 // Hints for the assembler's register allocation, which there is none of here.
                 ".minnctapersm" | ".maxclusterrank" => drop(self.unsigned()?),
                 ".explicitcluster" | ".noreturn" => {}
-                ".pragma" => self.skip_line(),
+                ".pragma" => self.pragma()?,
                 _ => return Err(self.error_before("unknown directive of a function")),
             }
         }
@@ -234,8 +234,13 @@ impl<'a> Parser<'a> {
                     self.at += 1;
                     continue;
                 }
-                Some(TokenKind::Word(".loc" | ".pragma")) => {
-                    self.skip_line();
+                Some(TokenKind::Word(".loc")) => {
+                    self.location()?;
+                    continue;
+                }
+                Some(TokenKind::Word(".pragma")) => {
+                    self.at += 1;
+                    self.pragma()?;
                     continue;
                 }
                 Some(TokenKind::Word(".reg")) => {
@@ -503,12 +508,44 @@ impl<'a> Parser<'a> {
         self.tokens.get(self.at).or(self.tokens.last()).map_or(1, |token| token.line)
     }
 
-    /// Passes over the rest of a directive that is one line.
-    fn skip_line(&mut self) {
-        let line = self.line();
-        while self.at < self.tokens.len() && self.line() == line {
+    /// Passes over the strings of a `.pragma`, which are hints.
+    fn pragma(&mut self) -> Result<(), LoadError> {
+        while let Some(TokenKind::String(_) | TokenKind::Punctuation(',')) = self.peek() {
             self.at += 1;
         }
+        self.expect(';')
+    }
+
+    /// Passes over `.file 1 "name", time, size`.
+    fn source_file(&mut self) -> Result<(), LoadError> {
+        self.expect_word(".file")?;
+        self.integer()?;
+        let Some(TokenKind::String(_)) = self.peek() else {
+            return Err(self.error("expected a file's name"));
+        };
+        self.at += 1;
+        while self.eat(',') {
+            self.integer()?;
+        }
+        Ok(())
+    }
+
+    /// Passes over `.loc 1 2 3, function_name label + 4, inlined_at 1 2 3`: faults tell the PTX's lines.
+    fn location(&mut self) -> Result<(), LoadError> {
+        self.expect_word(".loc")?;
+        let place = |parser: &mut Self| (0..3).try_for_each(|_| parser.integer().map(drop));
+        place(self)?;
+        while self.eat(',') {
+            match self.word()? {
+                "function_name" => {
+                    self.word()?;
+                    self.offset()?;
+                }
+                "inlined_at" => place(self)?,
+                _ => return Err(self.error_before("expected function_name or inlined_at")),
+            }
+        }
+        Ok(())
     }
 
     /// Passes over `name { … }`: debug information.
@@ -537,5 +574,86 @@ impl<'a> Parser<'a> {
         let line = self.tokens.get(token).or(self.tokens.last()).map_or(1, |token| token.line);
         let text = self.source.lines().nth(line as usize - 1).unwrap_or_default().trim();
         LoadError::new(line, reason, text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::ptx::{Initializer, Operand, Space, StatementKind, parse};
+
+    /// The instructions of a kernel with this body: opcode and operands.
+    fn instructions(body: &str) -> Vec<(String, Vec<Operand>)> {
+        let source = format!(".version 8.0\n.target sm_80\n.entry k() {{\n{body}\n}}");
+        let module = parse(&source).expect("it parses");
+        let statements = module.functions[0].body.clone().expect("it has a body");
+        let instructions = statements.into_iter().filter_map(|statement| match statement.kind {
+            StatementKind::Instruction { opcode, operands, .. } => {
+                Some((opcode.join("."), operands))
+            }
+            _ => None,
+        });
+        instructions.collect()
+    }
+
+    #[test]
+    fn numbers_have_signs_and_radices() {
+        let operands = &instructions("x -1, 017, 0x1F, -0x10, 1.5, -2.5e-1, 0f3F800000, -7U;")[0].1;
+        assert_eq!(
+            operands[..],
+            [
+                Operand::Integer(-1),
+                Operand::Integer(15),
+                Operand::Integer(31),
+                Operand::Integer(-16),
+                Operand::Double(1.5_f64.to_bits()),
+                Operand::Double((-0.25_f64).to_bits()),
+                Operand::Single(0x3f80_0000),
+                Operand::Integer(-7),
+            ]
+        );
+    }
+
+    #[test]
+    fn nothing_that_follows_a_directive_on_its_line_is_lost() {
+        let body = ".pragma \"nounroll\"; a; .loc 1 2 3 b;\n\
+             .loc 1 2 3, function_name $L__info+4, inlined_at 1 5 6 c;";
+        let names: Vec<_> = instructions(body).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn variables_have_their_extents_and_values() {
+        let source = ".version 8.0\n.target sm_80, debug\n.address_size 64\n\
+             .file 1 \"a.rs\", 5, 6\n\
+             .visible .const .align 8 .b8 table[2][3] = {1, {2, -1}};\n\
+             .global .v2 .u32 pair;\n.extern .shared .align 16 .b8 dynamic[];\n\
+             .global .u64 pointer = generic(table+2);\n.section .debug_str { .b8 1 }";
+        let variables = parse(source).expect("it parses").variables;
+        let extents: Vec<_> = variables.iter().map(|v| (v.space, v.count, v.is_extern)).collect();
+        assert_eq!(
+            extents,
+            [
+                (Space::Global, 6, false),
+                (Space::Global, 2, false),
+                (Space::Shared, 0, true),
+                (Space::Global, 1, false),
+            ]
+        );
+        let values = variables[0].initializer.as_ref().expect("it has one");
+        assert!(matches!(values[..], [_, _, Initializer::Bits(u64::MAX)]));
+        let pointer = variables[3].initializer.as_ref().expect("it has one");
+        assert!(matches!(&pointer[..], [Initializer::Symbol(name, 2)] if name == "table"));
+    }
+
+    #[test]
+    fn what_does_not_parse_is_refused_with_its_line() {
+        for (source, line) in [
+            (".target sm_80", 1),
+            (".version 8.0\n.target sm_80\n.entry k() { add.u32 }", 3),
+            (".version 8.0\n.target sm_80\n.entry k()\n.unknown 5 {}", 4),
+            (".version 8.0\n.target sm_80\n.global .b31 x;", 3),
+        ] {
+            assert_eq!(parse(source).expect_err(source).line, line, "{source}");
+        }
     }
 }

@@ -57,6 +57,20 @@ fn integers_compare_by_their_sign() {
 }
 
 #[test]
+fn relations_that_a_type_has_not_are_refused() {
+    for body in [
+        "setp.lt.b32 p, w0, w1;",
+        "setp.lo.s32 p, w0, w1;",
+        "setp.hi.f32 p, w0, w1;",
+        "setp.ltu.u32 p, w0, w1;",
+        "setp.eq.ftz.u32 p, w0, w1;",
+        "setp.eq.u8 p, h0, h1;",
+    ] {
+        refusal(body);
+    }
+}
+
+#[test]
 fn a_comparison_gives_its_opposite_and_is_combined() {
     let pair = |p: bool, q: bool| u64::from(p) | u64::from(q) << 1;
     let read = "selp.u32 d, 1, 0, p; selp.u32 w0, 2, 0, q; or.b32 d, d, w0;";

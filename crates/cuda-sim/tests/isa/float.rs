@@ -187,6 +187,92 @@ fn doubles_are_rounded_to_nearest() {
     same("sqrt.rn.f64 d, a;", &|a, _, _| a.sqrt());
 }
 
+/// A double's neighbour on a side of an exact result that is `above` or below it, or is it.
+fn step(nearest: f64, above: i32, mode: Mode) -> f64 {
+    let toward_zero = if nearest.is_sign_negative() { Mode::Up } else { Mode::Down };
+    match (if mode == Mode::Zero { toward_zero } else { mode }, above) {
+        (Mode::Down, -1) => nearest.next_down(),
+        (Mode::Up, 1) => nearest.next_up(),
+        _ => nearest,
+    }
+}
+
+#[test]
+fn doubles_are_rounded_in_every_direction() {
+    let double = f64::from_bits;
+    for (name, mode) in MODES {
+        // A NaN's bits are not defined.
+        let same = |code: &str, f: &dyn Fn(f64, f64, f64) -> f64| {
+            let code = format!(
+                "{} testp.notanumber.f64 p, d; selp.b64 d, 0, d, p;",
+                code.replace("MODE", name)
+            );
+            check(&code, F64, [F64; 3], |[a, b, c]| {
+                let result = f(double(a), double(b), double(c));
+                if result.is_nan() { 0 } else { result.to_bits() }
+            });
+        };
+        let add = |a: f64, b: f64| {
+            let sum = a + b;
+            if !a.is_finite() || !b.is_finite() {
+                return sum;
+            }
+            if sum.is_infinite() {
+                return step(sum, if sum > 0.0 { -1 } else { 1 }, mode);
+            }
+            if sum == 0.0 && a.is_sign_negative() != b.is_sign_negative() {
+                return if mode == Mode::Down { -0.0 } else { 0.0 };
+            }
+            // The part that was rounded off, which is exact where the larger operand comes first.
+            let (large, small) = if a.abs() > b.abs() { (a, b) } else { (b, a) };
+            let error = small - (sum - large);
+            step(sum, i32::from(error > 0.0) - i32::from(error < 0.0), mode)
+        };
+        let mul = |a: f64, b: f64| {
+            let product = a * b;
+            if !a.is_finite() || !b.is_finite() || product == 0.0 && (a == 0.0 || b == 0.0) {
+                return product;
+            }
+            // Whole numbers of a power of two, whose comparison is exact in 128 bits.
+            let parts = |value: f64| {
+                let field = (value.to_bits() >> 52 & 0x7ff) as i32;
+                let fraction = u128::from(value.to_bits() & (u64::MAX >> 12));
+                if field == 0 { (fraction, -1074) } else { (fraction | 1 << 52, field - 1075) }
+            };
+            let ((ma, ea), (mb, eb)) = (parts(a), parts(b));
+            let (mut exact, mut exponent) = (ma * mb, ea + eb);
+            let above = if product.is_infinite() {
+                -1
+            } else {
+                let (mut rounded, to) = parts(product);
+                // What lies below the result's last bit only matters by being there.
+                while exponent < to && rounded.leading_zeros() > 1 {
+                    rounded <<= 1;
+                    exponent += 1;
+                }
+                while exponent < to {
+                    exact = exact >> 1 | exact & 1;
+                    exponent += 1;
+                }
+                while exponent > to && exact.leading_zeros() > 0 {
+                    exact <<= 1;
+                    exponent -= 1;
+                }
+                exact.cmp(&rounded) as i32
+            };
+            step(product, if product.is_sign_negative() { -above } else { above }, mode)
+        };
+        same("add.MODE.f64 d, a, b;", &|a, b, _| add(a, b));
+        same("sub.MODE.f64 d, a, b;", &|a, b, _| add(a, -b));
+        same("mul.MODE.f64 d, a, b;", &|a, b, _| mul(a, b));
+        same("mov.f64 x0, 1.0; fma.MODE.f64 d, a, x0, c;", &|a, _, c| add(a, c));
+        same(
+            "mul.MODE.f64 x0, a, b; copysign.f64 x0, x0, 0d0000000000000000; fma.MODE.f64 d, a, b, x0;",
+            &|a, b, _| mul(a, b),
+        );
+    }
+}
+
 #[test]
 fn approximations_are_within_their_bounds_and_exact_at_the_edges() {
     check("ex2.approx.ftz.f32 d, a;", F32, [F32], |[a]| {

@@ -1,8 +1,10 @@
-//! Rounding to the float formats of up to 32 bits, in every direction.
+//! Rounding to every float format, in every direction.
 //!
-//! A result is first had in f64, *rounded to odd*: where it is inexact, it is the one of its two
+//! A result of up to 32 bits is first had in f64, *rounded to odd*: where it is inexact, it is the one of its two
 //! neighbours whose last bit is set. Such a value keeps what a second rounding, to a format with at
 //! least two bits fewer, needs to know of the first: on which side of every tie the result lies.
+
+pub(super) mod double;
 
 use crate::ptx::Type;
 

@@ -1,0 +1,113 @@
+//! What a launch is counted to cost.
+
+use cuda_sim::counters::{Banks, Counters, Traffic};
+use cuda_sim::device::Device;
+use cuda_sim::{Launch, Machine, Order};
+
+/// Runs `body` with the address of a zeroed buffer of 4096 bytes in `buffer`, and of the thread's word
+/// of it in `at`.
+fn count(blocks: u32, threads: u32, body: &str, order: Order) -> Counters {
+    let ptx = format!(
+        ".version 8.0\n.target sm_80\n.address_size 64\n\
+         .visible .entry counted(.param .u64 buffer_param) {{\n\
+         .shared .align 16 .b8 memory[8192]; .reg .pred p; .reg .b32 a<4>, b<2>, c<4>, d, thread, s;\n\
+         .reg .b64 buffer, at;\n\
+         ld.param.u64 buffer, [buffer_param]; mov.u32 thread, %tid.x; mad.wide.u32 at, thread, 4, buffer;\n\
+         {body}\nret; }}\n"
+    );
+    let machine = Machine::new(Device::named("sm_80").expect("it is known"));
+    let module = machine.load(&ptx).unwrap_or_else(|error| panic!("{error}"));
+    let function = module.function("counted").expect("it is there");
+    let buffer = machine.allocate(4096);
+    machine.write(buffer, &[0; 4096]).expect("it fits");
+    let launch = Launch { grid: [blocks, 1, 1], block: [threads, 1, 1], dynamic_shared: 0 };
+    machine
+        .launch(&function, &launch, order, &buffer.to_le_bytes())
+        .unwrap_or_else(|fault| panic!("{fault}"))
+}
+
+#[test]
+fn instructions_are_counted_by_kind_and_by_lane() {
+    let body = "setp.lt.u32 p, thread, 8;\n@p bra few;\nadd.u32 d, thread, 1;\nfew:\nbar.sync 0;";
+    let counters = count(2, 64, body, Order::InTurn);
+    let of = |kind: &str| counters.instructions.get(kind).copied().unwrap_or(0);
+    // Two blocks of two warps.
+    assert_eq!((of("setp"), of("bra"), of("add"), of("bar"), of("ret")), (4, 4, 4, 4, 4));
+    assert_eq!((of("ld.param"), of("mul")), (4, 0));
+    // In the first warp of each block 8 lanes branch and 24 add.
+    assert_eq!(counters.totals.divergent, 2 + 2);
+    assert_eq!(counters.totals.barriers, 4);
+    let all = 4 * 32 * 6 + 2 * (8 + 24 + 32);
+    assert_eq!(counters.totals.lane_instructions, all);
+}
+
+#[test]
+fn global_memory_is_counted_in_sectors() {
+    // Two blocks load the same 128 bytes; a stride of 32 bytes touches a sector for each lane.
+    let counters = count(2, 32, "ld.global.u32 d, [at];", Order::InTurn);
+    let expected = Traffic { bytes: 256, sectors: 8, distinct_sectors: 4 };
+    assert_eq!(counters.totals.global_loads, expected);
+    assert_eq!(counters.totals.global_stores, Traffic::default());
+    let strided = "mad.wide.u32 at, thread, 32, buffer;\nst.global.u32 [at], thread;\nst.global.u32 [at+4], thread;";
+    let counters = count(1, 32, strided, Order::InTurn);
+    let expected = Traffic { bytes: 256, sectors: 64, distinct_sectors: 32 };
+    assert_eq!(counters.totals.global_stores, expected);
+    let counters = count(
+        1,
+        32,
+        "mad.wide.u32 at, thread, 16, buffer;\nld.global.v4.u32 {a0, a1, a2, a3}, [at];",
+        Order::InTurn,
+    );
+    let expected = Traffic { bytes: 512, sectors: 16, distinct_sectors: 16 };
+    assert_eq!(counters.totals.global_loads, expected);
+}
+
+#[test]
+fn shared_memory_is_counted_in_wavefronts() {
+    let banks = |stride: u32, ty: &str| {
+        let body = format!(
+            "mul.lo.u32 s, thread, {stride};\nst.shared.{ty} [s], {};",
+            match ty {
+                "v4.u32" => "{thread, thread, thread, thread}",
+                _ => "thread",
+            }
+        );
+        count(1, 32, &body, Order::InTurn).totals.shared
+    };
+    assert_eq!(banks(4, "u32"), Banks { accesses: 1, wavefronts: 1, conflicts: 0 });
+    assert_eq!(banks(8, "u32"), Banks { accesses: 1, wavefronts: 2, conflicts: 1 });
+    assert_eq!(banks(128, "u32"), Banks { accesses: 1, wavefronts: 32, conflicts: 31 });
+    assert_eq!(banks(16, "v4.u32"), Banks { accesses: 1, wavefronts: 4, conflicts: 0 });
+    assert_eq!(banks(128, "v4.u32"), Banks { accesses: 1, wavefronts: 32, conflicts: 28 });
+}
+
+#[test]
+fn matrix_multiplications_are_counted_by_shape() {
+    let zero = (0..4).map(|i| format!("mov.b32 a{i}, 0; mov.b32 c{i}, 0;\n")).collect::<String>();
+    let body = format!(
+        "{zero} mov.b32 b0, 0; mov.b32 b1, 0;\n\
+         mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {{c0, c1, c2, c3}}, {{a0, a1, a2, a3}}, \
+         {{b0, b1}}, {{c0, c1, c2, c3}};\n\
+         mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {{c0, c1, c2, c3}}, {{a0, a1}}, {{b0}}, \
+         {{c0, c1, c2, c3}};"
+    );
+    let counters = count(3, 64, &body, Order::InTurn);
+    let flops: Vec<_> = counters.mma_flops.into_iter().collect();
+    assert_eq!(
+        flops,
+        [
+            ("m16n8k16.f32.bf16".to_owned(), 6 * 2 * 16 * 8 * 16),
+            ("m16n8k8.f32.f16".to_owned(), 6 * 2 * 16 * 8 * 8),
+        ]
+    );
+}
+
+#[test]
+fn counts_do_not_depend_on_the_order_of_warps() {
+    let body = "shl.b32 s, thread, 2;\nst.shared.u32 [s], thread;\nbar.sync 0;\nxor.b32 s, s, 128;\n\
+         ld.shared.u32 d, [s];\nred.global.add.u32 [buffer], d;\nld.global.u32 d, [at+512];";
+    let first = count(8, 128, body, Order::InTurn);
+    for seed in 0..10 {
+        assert_eq!(count(8, 128, body, Order::Random(seed)), first);
+    }
+}
