@@ -160,10 +160,14 @@ impl Convert {
                     let value = if integral { rounding.integral(value) } else { value };
                     match values.to_ty {
                         Type::F64 => clamp.value(value).to_bits(),
+                        // A NaN keeps what there is room for of its bits, but one of f16 does not.
+                        Type::F32 if value.is_nan() && !clamp.unit => match values.from_ty {
+                            Type::F64 => (value as f32).to_bits().into(),
+                            Type::BF16 => bits << 16 & 0xffff_0000,
+                            _ => nan(Type::F32).into(),
+                        },
                         Type::F32 if ftz => {
-                            let result = clamp.round(Type::F32, value, rounding);
-                            let flushed = flush(Type::F32, widen(Type::F32, result));
-                            narrow(Type::F32, flushed, Rounding::Nearest).into()
+                            clamp.round(Type::F32, flush(Type::F32, value), rounding).into()
                         }
                         ty => clamp.round(ty, value, rounding).into(),
                     }

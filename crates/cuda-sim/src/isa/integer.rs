@@ -289,11 +289,11 @@ impl Integer {
                 MadHi => high_product(ua, ub, bits, signed).wrapping_add(sc),
                 MulWide => sa.wrapping_mul(sb) as u64,
                 MadWide => (sa.wrapping_mul(sb) as u64).wrapping_add(c),
-                // Division by zero gives all ones, as the hardware does.
+                // Division by zero gives all ones, and so does its remainder, as on the hardware.
                 Div if narrow(b) == 0 => u64::MAX,
                 Div if signed => sa.wrapping_div(sb) as u64,
                 Div => ua / ub,
-                Rem if narrow(b) == 0 => ua,
+                Rem if narrow(b) == 0 => u64::MAX,
                 Rem if signed => sa.wrapping_rem(sb) as u64,
                 Rem => ua % ub,
                 Min if signed => sa.min(sb) as u64,

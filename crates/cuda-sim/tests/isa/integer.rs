@@ -93,11 +93,13 @@ fn carries_pass_between_instructions() {
 fn division_truncates() {
     let by = |b: u64, f: &dyn Fn() -> u64, zero: u64| if b == 0 { zero } else { f() };
     check("div.u32 d, a, b;", B32, [B32; 2], |[a, b]| by(b, &|| a / b, u64::MAX));
-    check("rem.u32 d, a, b;", B32, [B32; 2], |[a, b]| by(b, &|| a % b, a));
+    check("rem.u32 d, a, b;", B32, [B32; 2], |[a, b]| by(b, &|| a % b, u64::MAX));
     check("div.s32 d, a, b;", B32, [B32; 2], |[a, b]| {
         by(b, &|| (signed(a) / signed(b)) as u64, u64::MAX)
     });
-    check("rem.s32 d, a, b;", B32, [B32; 2], |[a, b]| by(b, &|| (signed(a) % signed(b)) as u64, a));
+    check("rem.s32 d, a, b;", B32, [B32; 2], |[a, b]| {
+        by(b, &|| (signed(a) % signed(b)) as u64, u64::MAX)
+    });
     check("div.u64 d, a, b;", B64, [B64; 2], |[a, b]| by(b, &|| a / b, u64::MAX));
 }
 
