@@ -159,14 +159,15 @@ impl Convert {
                     let value = value_of(values.from_ty, bits, ftz);
                     let value = if integral { rounding.integral(value) } else { value };
                     match values.to_ty {
-                        Type::F32 if value.is_nan() && !clamp.unit => {
-                            widened_or_quiet(values.from_ty, bits)
-                        }
                         Type::F64 => clamp.value(value).to_bits(),
+                        // A NaN keeps what there is room for of its bits, but one of f16 does not.
+                        Type::F32 if value.is_nan() && !clamp.unit => match values.from_ty {
+                            Type::F64 => (value as f32).to_bits().into(),
+                            Type::BF16 => bits << 16 & 0xffff_0000,
+                            _ => nan(Type::F32).into(),
+                        },
                         Type::F32 if ftz => {
-                            let result = clamp.round(Type::F32, value, rounding);
-                            let flushed = flush(Type::F32, widen(Type::F32, result));
-                            narrow(Type::F32, flushed, Rounding::Nearest).into()
+                            clamp.round(Type::F32, flush(Type::F32, value), rounding).into()
                         }
                         ty => clamp.round(ty, value, rounding).into(),
                     }
@@ -270,15 +271,4 @@ fn clamp(value: i128, ty: Type) -> i128 {
         (0, (1_i128 << ty.bits()) - 1)
     };
     value.clamp(min, max)
-}
-
-/// What becomes of a NaN in f32: of a bf16 nothing but its bits are moved, and of an f64 what fits is
-/// kept and made quiet, as the hardware does. Others become the one NaN that arithmetic gives.
-fn widened_or_quiet(from: Type, bits: u64) -> u64 {
-    const QUIET: u64 = 0x7fc0_0000;
-    match from {
-        Type::BF16 => bits << 16,
-        Type::F64 => bits >> 32 & 0x8000_0000 | QUIET | bits >> 29 & 0x3f_ffff,
-        _ => nan(Type::F32).into(),
-    }
 }

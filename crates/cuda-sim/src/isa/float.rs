@@ -206,13 +206,8 @@ impl Float {
             if sum == 0.0 && differ && self.rounding == Rounding::Down { -0.0 } else { sum }
         };
         let value = match self.function {
-            Abs | Neg if !a.is_nan() && self.ftz => {
-                let value = if self.function == Abs { a.abs() } else { -a };
-                return narrow(ty, value, Rounding::Nearest);
-            }
-            Abs | Neg if a.is_nan() => return nan(ty),
-            Abs => return bits[0] & !sign,
-            Neg => return bits[0] ^ sign,
+            Abs => a.abs(),
+            Neg => -a,
             CopySign => return bits[1] & !sign | bits[0] & sign,
             Add => cancels(a, b, add_odd(a, b)),
             Sub => cancels(a, -b, add_odd(a, -b)),
@@ -232,11 +227,8 @@ impl Float {
             Log2 => a.log2(),
             Exp2 => a.exp2(),
         };
-        let result = narrow(ty, self.clamp.apply(value), self.rounding);
-        if self.ftz && result & !sign != nan(ty) {
-            return narrow(ty, flush(ty, widen(ty, result)), Rounding::Nearest);
-        }
-        result
+        // What is subnormal before it is rounded is flushed, also where it would be rounded up.
+        narrow(ty, self.clamp.apply(ftz(value)), self.rounding)
     }
 
     fn double(&self, bits: [u64; 3]) -> u64 {

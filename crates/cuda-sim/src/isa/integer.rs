@@ -289,7 +289,7 @@ impl Integer {
                 MadHi => high_product(ua, ub, bits, signed).wrapping_add(sc),
                 MulWide => sa.wrapping_mul(sb) as u64,
                 MadWide => (sa.wrapping_mul(sb) as u64).wrapping_add(c),
-                // By zero both give all ones, as the hardware does.
+                // Division by zero gives all ones, and so does its remainder, as on the hardware.
                 Div if narrow(b) == 0 => u64::MAX,
                 Div if signed => sa.wrapping_div(sb) as u64,
                 Div => ua / ub,

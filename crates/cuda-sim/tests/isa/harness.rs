@@ -220,7 +220,7 @@ pub fn check<const N: usize>(
     let ptx = format!(
         ".version 8.6\n.target sm_90a\n.address_size 64\n\
          .visible .entry test(.param .u64 from_param, .param .u64 to_param)\n{{\n\
-         .reg .pred p, q; .reg .b32 w<8>; .reg .b64 x<8>, from, to; .reg .b32 index, size;\n\
+         .reg .pred p, q; .reg .b16 h<8>; .reg .b32 w<8>; .reg .b64 x<8>, from, to; .reg .b32 index, size;\n\
          .reg .b{register} d;\n\
          ld.param.u64 from, [from_param]; ld.param.u64 to, [to_param];\n\
          mov.u32 index, %ctaid.x; mov.u32 size, %tid.x; mad.lo.u32 index, index, 256, size;\n\

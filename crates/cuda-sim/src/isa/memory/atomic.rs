@@ -5,7 +5,7 @@ use crate::error::LoadError;
 use crate::exec::{Cx, LANES, Stop, lanes};
 use crate::isa::decode::{Target, Text};
 use crate::isa::program::{Class, Register, Source};
-use crate::isa::rounding::{Rounding, add_odd, flush, nan, narrow, widen};
+use crate::isa::rounding::{Rounding, add_odd, flush, narrow, widen};
 use crate::memory::Access;
 use crate::ptx::{Operand, Space, Type};
 
@@ -200,11 +200,7 @@ impl Atomic {
                 Function::Min => x.min(y),
                 _ => x.max(y),
             };
-            let bits = narrow(ty, result, Rounding::Nearest);
-            match flushes && bits & nan(ty) != nan(ty) {
-                true => narrow(ty, flush(ty, widen(ty, bits)), Rounding::Nearest),
-                false => bits,
-            }
+            narrow(ty, if flushes { flush(ty, result) } else { result }, Rounding::Nearest)
         };
         match ty {
             Type::F64 => (f64::from_bits(held) + f64::from_bits(a)).to_bits(),
