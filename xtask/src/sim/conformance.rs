@@ -55,13 +55,15 @@ impl Conformance {
         let mut different = 0;
         for form in &forms {
             match driver.run(&form.kernel) {
-                Ok(gave) => {
-                    different += usize::from(!form.report(&gave));
-                    answers += &form.answer(&gave);
+                Ok(gave) if form.report(&gave) => answers += &form.answer(&gave),
+                Ok(_) => {
+                    different += 1;
+                    answers += &format!("# differs: {}\n", form.one_line());
                 }
                 Err(error) => {
                     different += 1;
                     println!("{}: {error:#}", form.code);
+                    answers += &format!("# did not run: {}\n", form.one_line());
                 }
             }
         }
@@ -140,10 +142,13 @@ impl Form {
     fn answer(&self, gave: &[u8]) -> String {
         let mut question = Sha256::new().chain_update(&self.kernel.ptx);
         self.kernel.parameters.iter().for_each(|bytes| question.update(bytes));
-        let code: Vec<&str> = self.code.split_whitespace().collect();
         let [question, answer] =
             [question.finalize(), Sha256::digest(gave)].map(|hash| format!("{hash:x}"));
-        format!("{} {} {}\n", &question[..16], &answer[..16], code.join(" "))
+        format!("{} {} {}\n", &question[..16], &answer[..16], self.one_line())
+    }
+
+    fn one_line(&self) -> String {
+        self.code.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     /// Prints where a device's result differs first, if it does, and returns whether it does not.

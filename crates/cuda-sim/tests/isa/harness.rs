@@ -8,8 +8,8 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, serialize_to_file};
 use sha2::{Digest, Sha256};
 
-/// What hardware gave: `cargo xtask sim-conformance` writes it. Approximations are within the manual's
-/// bounds there and here, but not the same.
+/// What hardware gave: `cargo xtask sim-conformance` writes it. Approximations are not in it, which are
+/// within the manual's bounds there and here but not the same, nor forms that its assembler evaluates.
 const HARDWARE: &str = include_str!("hardware.txt");
 
 /// What an operand's bits are taken from: the edges of its type, and random ones.
@@ -323,9 +323,7 @@ fn record(
     parameters.iter().for_each(|bytes| question.update(bytes));
     let question = format!("{:x}", question.finalize())[..16].to_owned();
     let known = HARDWARE.lines().find_map(|line| line.strip_prefix(&question));
-    if let Some((answer, _)) = known.and_then(|line| line.trim().split_once(' '))
-        && !code.contains(".approx")
-    {
+    if let Some((answer, _)) = known.and_then(|line| line.trim().split_once(' ')) {
         let gave = format!("{:x}", Sha256::digest(gave));
         assert_eq!(&gave[..16], answer, "not what hardware gives: {code}");
     }
