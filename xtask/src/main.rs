@@ -1,7 +1,6 @@
 //! The project's chores: `cargo xtask --help`.
 
 mod bench;
-mod cuda_sim;
 mod demo;
 mod ptx;
 mod replay;
@@ -23,7 +22,7 @@ enum Task {
     /// Run everything that a machine without a GPU can test.
     Test(test::Test),
     /// Build the simulated driver for programs to link and load, and run its tests through `cust`.
-    CudaSim(cuda_sim::CudaSim),
+    CudaSim(sim::library::CudaSim),
     /// Run recorded steps (the example `replay`; its options are shown by `replay --help`).
     #[command(disable_help_flag = true)]
     Replay(replay::Replay),
@@ -45,7 +44,7 @@ fn main() -> anyhow::Result<ExitCode> {
     match Task::parse() {
         Task::Demo(demo) => demo.run(),
         Task::Test(test) => test.run(),
-        Task::CudaSim(cuda_sim) => cuda_sim.run(),
+        Task::CudaSim(library) => library.run(),
         Task::Replay(replay) => replay.run(),
         Task::Trace(trace) => trace.run(),
         Task::Bench(bench) => bench.run(),

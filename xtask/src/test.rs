@@ -3,7 +3,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{cuda_sim, ptx, setup};
+use crate::sim::library::CudaSim;
+use crate::{ptx, setup};
 
 #[derive(clap::Args)]
 pub struct Test;
@@ -16,7 +17,7 @@ impl Test {
         step("device toolchain", || setup::Setup.run())?;
         // Not --all-targets: that would build the examples as tests, of which they have none.
         cargo("unit, property, integration and documentation tests", &["test", "--workspace"])?;
-        step("the simulated driver", || cuda_sim::CudaSim::tests().run())?;
+        step("the simulated driver", || CudaSim::tests().run())?;
         cargo("documentation", &["doc", "--workspace", "--no-deps"])?;
         step("checked-in PTX", || ptx::Ptx { check: true }.run())?;
         Ok(ExitCode::SUCCESS)

@@ -2,4 +2,5 @@
 
 pub mod conformance;
 mod driver;
+pub mod library;
 pub mod report;

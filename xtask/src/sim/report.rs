@@ -23,25 +23,17 @@ const SECTOR: u64 = 32;
 impl Report {
     pub fn run(self) -> Result<ExitCode> {
         println!(
-            "{:<12}{:<32}{:>14}{:>12}{:>11}{:>12}{:>12}{:>10}",
-            "kernel",
-            "shape",
-            "instructions",
-            "moved",
-            "of fewest",
-            "useful MMA",
-            "conflicts",
-            "diverged"
+            "{:<12}{:<32}{:>14}{:>12}{:>11}{:>12}{:>10}",
+            "kernel", "shape", "instructions", "moved", "of fewest", "conflicts", "diverged"
         );
         for (shape, case) in shapes() {
             let selected = case.run(&self.file, &self.device, Order::InTurn);
             let counters = selected.map_err(|fault| anyhow!("{fault}"))?.counters;
-            println!("{}", line("block_topk", shape, &counters, fewest(&case), 0));
+            println!("{}", line("block_topk", shape, &counters, fewest(&case)));
         }
         println!(
-            "\nmoved: bytes of global memory, in sectors; of fewest: over the bytes of operands and result. \
-             useful MMA: share of\nthe issued products. conflicts: extra turns of the banks for each access \
-             to shared memory."
+            "\nmoved: bytes of global memory, in sectors; of fewest: over the bytes of operands and result.\n\
+             conflicts: extra turns of the banks for each access to shared memory."
         );
         Ok(ExitCode::SUCCESS)
     }
@@ -67,17 +59,13 @@ fn fewest(case: &Case) -> u64 {
     4 * u64::from(case.index_heads) * (scores + ids)
 }
 
-fn line(kernel: &str, shape: &str, counters: &Counters, fewest: u64, useful_flops: u64) -> String {
+fn line(kernel: &str, shape: &str, counters: &Counters, fewest: u64) -> String {
     let totals = &counters.totals;
     let moved = SECTOR * (totals.global_loads.sectors + totals.global_stores.sectors);
     let issued: u64 = counters.instructions.values().sum();
     let shared = &totals.shared;
-    let useful = match counters.mma_flops.values().sum::<u64>() {
-        0 => "-".to_owned(),
-        issued => format!("{:.2}", useful_flops as f64 / issued as f64),
-    };
     format!(
-        "{kernel:<12}{shape:<32}{issued:>14}{:>9} KiB{:>11.2}{useful:>12}{:>12.3}{:>9.1}%",
+        "{kernel:<12}{shape:<32}{issued:>14}{:>9} KiB{:>11.2}{:>12.3}{:>9.1}%",
         moved / 1024,
         moved as f64 / fewest as f64,
         shared.conflicts as f64 / shared.accesses.max(1) as f64,
