@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let machine = Machine::new(Device::named("sm_80").ok_or("no such device")?);
         let module = machine.load(&ptx)?;
         let function = module.function("bench").ok_or("no such kernel")?;
-        let launch = Launch { grid: [1; 3], block: [32, 1, 1], dynamic_shared: 0 };
+        let launch = Launch { block: [32, 1, 1], ..Launch::default() };
         let start = Instant::now();
         machine.launch(&function, &launch, Order::InTurn, &[])?;
         let each = start.elapsed().as_secs_f64() / f64::from(LOOPS);

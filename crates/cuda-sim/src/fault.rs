@@ -71,10 +71,29 @@ pub enum FaultKind {
         /// What it did and this one does: `write after read`, for example.
         order: String,
     },
-    /// An access to shared memory that an asynchronous copy still writes.
+    /// An access to shared memory that an asynchronous copy writes, by a thread that has not waited for
+    /// that, and that nobody has told who did.
     PendingCopy {
         /// The byte.
         address: u64,
+    },
+    /// A plain access to an mbarrier, which is opaque until it is made invalid.
+    OpaqueMbarrier {
+        /// Where it starts.
+        address: u64,
+    },
+    /// The asynchronous proxy meets what was written through the generic one, with no
+    /// `fence.proxy.async` between.
+    MissingProxyFence {
+        /// The state space.
+        space: &'static str,
+        /// The byte.
+        address: u64,
+    },
+    /// An access to shared memory of a block of the cluster that has exited.
+    ExitedBlock {
+        /// Its rank in the cluster.
+        rank: u32,
     },
     /// An instruction that all threads of a warp must execute together was reached by some alone.
     Divergent {
@@ -85,12 +104,25 @@ pub enum FaultKind {
     },
     /// A barrier waits for threads that have exited or wait elsewhere.
     BarrierNotReached {
-        /// The barrier.
-        barrier: u32,
+        /// The barrier; `None` for that of the cluster.
+        barrier: Option<u32>,
         /// Threads that have arrived.
         arrived: u32,
         /// Threads that it expects.
         expected: u32,
+    },
+    /// An mbarrier waits for arrivals or bytes that cannot come any more.
+    MbarrierNotReached {
+        /// The rank in its cluster of the block that has it.
+        rank: u32,
+        /// Where it starts in shared memory.
+        address: u64,
+        /// Its phase, from 0.
+        phase: u64,
+        /// Arrivals that it waits for.
+        arrivals: u32,
+        /// Bytes that it waits for.
+        bytes: i64,
     },
     /// No warp of a block can go on, or none has made progress for long.
     Deadlock,
@@ -114,8 +146,12 @@ impl FaultKind {
             Self::UninitializedRegister { .. } => "uninitialised register",
             Self::Race { .. } => "race",
             Self::PendingCopy { .. } => "pending copy",
+            Self::OpaqueMbarrier { .. } => "opaque mbarrier",
+            Self::MissingProxyFence { .. } => "missing proxy fence",
+            Self::ExitedBlock { .. } => "exited block",
             Self::Divergent { .. } => "divergent collective",
             Self::BarrierNotReached { .. } => "barrier not reached",
+            Self::MbarrierNotReached { .. } => "mbarrier not reached",
             Self::Deadlock => "deadlock",
             Self::Trap => "trap",
             Self::InvalidOperand { .. } => "invalid operand",
@@ -154,15 +190,33 @@ impl fmt::Display for FaultKind {
             Self::PendingCopy { address } => {
                 write!(f, "the copy to shared address {address:#x} has not been waited for")
             }
+            Self::OpaqueMbarrier { address } => {
+                write!(f, "a plain access to the mbarrier at shared address {address:#x}")
+            }
+            Self::MissingProxyFence { space, address } => write!(
+                f,
+                "the generic proxy wrote {space} address {address:#x}, and no proxy fence came before \
+                 the asynchronous proxy meets it"
+            ),
+            Self::ExitedBlock { rank } => {
+                write!(f, "shared memory of block {rank} of the cluster, which has exited")
+            }
             Self::Divergent { lanes, expected } => {
                 write!(f, "reached by lanes {lanes:#010x}, expected {expected:#010x} together")
             }
             Self::BarrierNotReached { barrier, arrived, expected } => {
-                write!(
-                    f,
-                    "{arrived} of {expected} threads are at barrier {barrier}; no other can come"
-                )
+                write!(f, "{arrived} of {expected} threads are at ")?;
+                match barrier {
+                    Some(barrier) => write!(f, "barrier {barrier}")?,
+                    None => f.write_str("the cluster's barrier")?,
+                }
+                f.write_str("; no other can come")
             }
+            Self::MbarrierNotReached { rank, address, phase, arrivals, bytes } => write!(
+                f,
+                "phase {phase} of the mbarrier at shared address {address:#x} of block {rank} of the \
+                 cluster waits for {arrivals} arrivals and {bytes} bytes; no other can come"
+            ),
             Self::Deadlock => f.write_str("no warp of the block can go on, or makes progress"),
             Self::Trap => f.write_str("the kernel stopped itself"),
             Self::InvalidOperand { what } => f.write_str(what),

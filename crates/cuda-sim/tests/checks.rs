@@ -52,7 +52,7 @@ fn run(case: &Case, variant: usize, order: Order) -> Result<u64, (u64, Fault)> {
     let freed = machine.allocate(64);
     machine.free(freed).expect("it is allocated");
     let launch =
-        Launch { grid: [case.blocks, 1, 1], block: [case.threads, 1, 1], dynamic_shared: 0 };
+        Launch { grid: [case.blocks, 1, 1], block: [case.threads, 1, 1], ..Launch::default() };
     let parameters = [buffer, other].map(u64::to_le_bytes).concat();
     machine.launch(&function, &launch, order, &parameters).map_err(|fault| (buffer, fault))?;
     Ok(buffer)
@@ -235,7 +235,7 @@ fn threads_that_do_not_come_to_a_barrier() {
     let (_, fault) =
         caught(1, 64, "setp.gt.u32 p, thread, 31;\n@p bra end;\nbar.sync 1, «64|32»;\nend:");
     assert_eq!(line(&fault), 2);
-    let expected = FaultKind::BarrierNotReached { barrier: 1, arrived: 32, expected: 64 };
+    let expected = FaultKind::BarrierNotReached { barrier: Some(1), arrived: 32, expected: 64 };
     assert_eq!(*fault.kind, expected);
 }
 

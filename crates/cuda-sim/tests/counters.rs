@@ -20,7 +20,7 @@ fn count(blocks: u32, threads: u32, body: &str, order: Order) -> Counters {
     let function = module.function("counted").expect("it is there");
     let buffer = machine.allocate(4096);
     machine.write(buffer, &[0; 4096]).expect("it fits");
-    let launch = Launch { grid: [blocks, 1, 1], block: [threads, 1, 1], dynamic_shared: 0 };
+    let launch = Launch { grid: [blocks, 1, 1], block: [threads, 1, 1], ..Launch::default() };
     machine
         .launch(&function, &launch, order, &buffer.to_le_bytes())
         .unwrap_or_else(|fault| panic!("{fault}"))

@@ -125,6 +125,7 @@ impl Case {
             grid: [rows, self.index_heads, 1],
             block: [self.threads, 1, 1],
             dynamic_shared: BlockTopkParams::shared_bytes(max_blocks, self.threads),
+            ..Launch::default()
         };
         let counters = machine.launch(&kernel, &launch, order, &bytes_of(&params))?;
         Ok(Selected { block_ids: download(&machine, block_ids, slots), counters })

@@ -78,7 +78,7 @@ fn check(driver: &Driver, function: &Function, shape: &Shape) -> Result<Launch> 
             "{name}: {fixed} bytes of static shared memory, the limit is {limit}"
         ));
     }
-    Ok(Launch { grid, block, dynamic_shared })
+    Ok(Launch { grid, block, dynamic_shared, ..Launch::default() })
 }
 
 /// Checks what a launch asks for beyond its shape.

@@ -1,57 +1,108 @@
-//! Time in a block, for finding races: each warp counts its own steps between synchronisations and
+//! Time in a cluster, for finding races: each warp counts its own steps between synchronisations and
 //! knows of the others what a synchronisation told it.
+//!
+//! What happens asynchronously has a time of its own. A copy that an mbarrier counts is a step of that
+//! mbarrier, told to those who see its phase complete; one that a thread waits for in groups is a step of
+//! that thread's groups. So whoever has not waited does not know of it.
 
 use super::{LANES, lanes};
 
-/// A moment of one warp.
+/// One whose steps are counted: a warp of the cluster, by its number there, or what is asynchronous.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Agent(pub(crate) u32);
+
+/// A moment of one agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Epoch {
-    pub(crate) warp: u16,
+    pub(crate) agent: Agent,
     pub(crate) time: u32,
 }
 
-/// What a warp knows of the time of each warp of its block, its own included.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What is known of the time of each agent; of those past the end nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct VectorClock(Vec<u32>);
 
 impl VectorClock {
-    /// The start of a block: a warp knows of its own first moment alone.
-    pub(crate) fn start(warps: usize, warp: usize) -> Self {
-        let mut times = vec![0; warps];
-        times[warp] = 1;
-        Self(times)
-    }
-
-    /// Knowledge of nothing.
-    pub(crate) fn nothing(warps: usize) -> Self {
-        Self(vec![0; warps])
-    }
-
-    /// This moment of `warp`, whose clock this is.
-    pub(crate) fn epoch(&self, warp: usize) -> Epoch {
-        Epoch { warp: warp as u16, time: self.0[warp] }
-    }
-
     /// Whether something that happened then is known to have happened before now.
     pub(crate) fn has_seen(&self, epoch: Epoch) -> bool {
-        epoch.time <= self.0[usize::from(epoch.warp)]
+        epoch.time <= self.time(epoch.agent)
     }
 
     /// Learns what another clock knows.
-    pub(crate) fn join(&mut self, other: &Self) {
+    fn join(&mut self, other: &Self) {
+        if self.0.len() < other.0.len() {
+            self.0.resize(other.0.len(), 0);
+        }
         for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
             *mine = (*mine).max(*theirs);
         }
     }
 
-    /// The time of `warp`, whose clock this is.
-    pub(crate) fn time(&self, warp: usize) -> u32 {
-        self.0[warp]
+    fn time(&self, agent: Agent) -> u32 {
+        self.0.get(agent.0 as usize).copied().unwrap_or(0)
     }
 
-    /// A new moment of `warp`: what it did before can be told from what it does now.
-    pub(crate) fn tick(&mut self, warp: usize) {
-        self.0[warp] += 1;
+    fn set(&mut self, Epoch { agent, time }: Epoch) {
+        let at = agent.0 as usize;
+        if self.0.len() <= at {
+            self.0.resize(at + 1, 0);
+        }
+        self.0[at] = self.0[at].max(time);
+    }
+}
+
+/// What is known of the others' steps.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Knowledge {
+    seen: VectorClock,
+    /// Those of them that a proxy fence has come after: what they wrote through the generic proxy is
+    /// there for the asynchronous one.
+    fenced: VectorClock,
+}
+
+impl Knowledge {
+    /// The start of a warp: it knows of its own first moment alone.
+    pub(crate) fn start(agent: Agent) -> Self {
+        let mut start = Self::default();
+        start.learn(Epoch { agent, time: 1 });
+        start
+    }
+
+    /// This moment of the agent whose knowledge this is.
+    pub(crate) fn epoch(&self, agent: Agent) -> Epoch {
+        Epoch { agent, time: self.seen.time(agent) }
+    }
+
+    /// Whether something that happened then is known to have happened before now.
+    pub(crate) fn has_seen(&self, epoch: Epoch) -> bool {
+        self.seen.has_seen(epoch)
+    }
+
+    /// Whether a proxy fence is known to have come after it.
+    pub(crate) fn has_fenced(&self, epoch: Epoch) -> bool {
+        self.fenced.has_seen(epoch)
+    }
+
+    /// Learns what another knows.
+    pub(crate) fn join(&mut self, other: &Self) {
+        self.seen.join(&other.seen);
+        self.fenced.join(&other.fenced);
+    }
+
+    /// Learns that something has happened.
+    pub(crate) fn learn(&mut self, epoch: Epoch) {
+        self.seen.set(epoch);
+    }
+
+    /// A new moment of the agent whose knowledge this is: what it did before can be told from what it
+    /// does now.
+    pub(crate) fn tick(&mut self, agent: Agent) {
+        self.learn(Epoch { agent, time: self.seen.time(agent) + 1 });
+    }
+
+    /// `fence.proxy.async` after all that is known.
+    pub(crate) fn fence(&mut self) {
+        self.fenced = self.seen.clone();
     }
 }
 

@@ -1,7 +1,8 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
-use super::block::{self, Block, Schedule, Stopped};
+use super::block::Block;
+use super::cluster::{self, Schedule, Stopped};
 use super::warp::{Warp, specials};
 use super::{Launched, Place, unflatten};
 use crate::counters::{Counters, Tally};
@@ -14,13 +15,22 @@ use crate::memory::GlobalMemory;
 pub struct Launch {
     /// Blocks.
     pub grid: [u32; 3],
+    /// Blocks of a cluster along each axis of the grid, whose extents are multiples of theirs.
+    pub cluster: [u32; 3],
     /// Threads of a block.
     pub block: [u32; 3],
     /// Bytes of dynamic shared memory.
     pub dynamic_shared: u32,
 }
 
-/// In what order the warps of a block have their turns.
+impl Default for Launch {
+    /// One thread.
+    fn default() -> Self {
+        Self { grid: [1; 3], cluster: [1; 3], block: [1; 3], dynamic_shared: 0 }
+    }
+}
+
+/// In what order the warps of a cluster have their turns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
     /// One after the other, each until it waits.
@@ -38,7 +48,8 @@ pub(crate) fn launch(
     order: Order,
     parameters: &[u8],
 ) -> Result<Counters, Fault> {
-    let blocks: u32 = launch.grid.iter().product();
+    let clusters: [u32; 3] = std::array::from_fn(|axis| launch.grid[axis] / launch.cluster[axis]);
+    let count: u32 = clusters.iter().product();
     static LAUNCHES: AtomicU32 = AtomicU32::new(1);
     let launched = Launched {
         number: LAUNCHES.fetch_add(1, Relaxed),
@@ -49,16 +60,20 @@ pub(crate) fn launch(
     let next = AtomicU32::new(0);
     let stop = AtomicBool::new(false);
     let total = Mutex::new(Tally::new(kernel.kinds.len()));
-    // Of several faults the one of the first block is told: the same one on every run.
+    // Of several faults the one of the first cluster is told: the same one on every run.
     let fault: Mutex<Option<(u32, Fault)>> = Mutex::new(None);
     let work = || {
         while !stop.load(Relaxed) {
             let index = next.fetch_add(1, Relaxed);
-            if index >= blocks {
+            if index >= count {
                 break;
             }
-            match run_block(kernel, global, launch, order, &launched, index) {
-                Ok(tally) => total.lock().expect("no panic under the lock").add(&tally),
+            let cluster = unflatten(index, clusters);
+            match run_cluster(kernel, global, launch, order, &launched, cluster) {
+                Ok(tallies) => {
+                    let mut total = total.lock().expect("no panic under the lock");
+                    tallies.iter().for_each(|tally| total.add(tally));
+                }
                 Err(found) => {
                     stop.store(true, Relaxed);
                     let mut first = fault.lock().expect("no panic under the lock");
@@ -71,7 +86,7 @@ pub(crate) fn launch(
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
-        for _ in 1..threads.min(blocks as usize) {
+        for _ in 1..threads.min(count as usize) {
             scope.spawn(work);
         }
         work();
@@ -82,48 +97,59 @@ pub(crate) fn launch(
     }
 }
 
-fn run_block(
+fn run_cluster(
     kernel: &Kernel,
     global: &GlobalMemory,
     launch: &Launch,
     order: Order,
     launched: &Launched,
-    index: u32,
-) -> Result<Tally, Fault> {
+    cluster: [u32; 3],
+) -> Result<Vec<Tally>, Fault> {
     let threads: u32 = launch.block.iter().product();
-    let place = Place {
-        index,
-        grid: launch.grid,
-        block: unflatten(index, launch.grid),
-        dynamic_shared: launch.dynamic_shared,
-        total_shared: kernel.static_shared + launch.dynamic_shared,
-    };
-    let warps = (0..threads.div_ceil(32) as usize)
-        .map(|warp| {
-            let lanes = match threads - 32 * warp as u32 {
+    let of_block = threads.div_ceil(32);
+    let (mut blocks, mut warps) = (Vec::new(), Vec::new());
+    for rank in 0..launch.cluster.iter().product() {
+        let within = unflatten(rank, launch.cluster);
+        let [x, y, z] =
+            std::array::from_fn(|axis| cluster[axis] * launch.cluster[axis] + within[axis]);
+        let place = Place {
+            index: x + launch.grid[0] * (y + launch.grid[1] * z),
+            grid: launch.grid,
+            block: [x, y, z],
+            cluster: launch.cluster,
+            rank,
+            dynamic_shared: launch.dynamic_shared,
+            total_shared: kernel.static_shared + launch.dynamic_shared,
+        };
+        warps.extend((0..of_block).map(|warp| {
+            let lanes = match threads - 32 * warp {
                 count @ 0..32 => (1 << count) - 1,
                 _ => u32::MAX,
             };
+            let warp = warp as usize;
             Warp::new(kernel, warp, lanes, specials(&place, warp, launch.block))
-        })
-        .collect();
-    let mut block = Block::new(place, threads, kernel.kinds.len());
+        }));
+        blocks.push(Block::new(place, threads, rank * of_block, kernel.kinds.len()));
+    }
+    let first = u64::from(blocks[0].place.index);
     let schedule: &mut dyn Schedule = match order {
         Order::InTurn => &mut InTurn { turns: 0 },
-        Order::Random(seed) => &mut Random(seed ^ u64::from(index).wrapping_mul(GOLDEN)),
+        Order::Random(seed) => &mut Random(seed ^ first.wrapping_mul(GOLDEN)),
     };
-    let ran = block::run(&mut block, kernel, global, launched, warps, schedule);
-    ran.map(|()| block.tally).map_err(|Stopped { warp, instruction, stop }| {
-        let instruction = &kernel.code[instruction as usize];
-        Fault {
-            kernel: kernel.name.clone(),
-            line: instruction.line,
-            text: instruction.text.clone(),
-            block: place.block,
-            thread: unflatten(32 * warp as u32 + stop.lane, launch.block),
-            kind: Box::new(stop.kind),
+    match cluster::run(&mut blocks, kernel, global, launched, warps, schedule) {
+        Ok(()) => Ok(blocks.into_iter().map(|block| block.tally).collect()),
+        Err(Stopped { rank, warp, instruction, stop }) => {
+            let instruction = &kernel.code[instruction as usize];
+            Err(Fault {
+                kernel: kernel.name.clone(),
+                line: instruction.line,
+                text: instruction.text.clone(),
+                block: blocks[rank].place.block,
+                thread: unflatten(32 * warp as u32 + stop.lane, launch.block),
+                kind: Box::new(stop.kind),
+            })
         }
-    })
+    }
 }
 
 /// Each in turn, for so long that only waiting ends a turn, unless a warp spins.

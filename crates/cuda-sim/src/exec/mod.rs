@@ -1,4 +1,4 @@
-//! Execution of a grid: blocks in parallel over the processor's cores, the warps of a block in turn.
+//! Execution of a grid: clusters in parallel over the processor's cores, the warps of a cluster in turn.
 //!
 //! Of a warp's lanes that stand at different instructions those at the lowest go first, so that arms of a
 //! branch meet again where they join. At an instruction that a warp executes together they wait for one
@@ -7,6 +7,7 @@
 
 mod block;
 pub(crate) mod clock;
+mod cluster;
 mod grid;
 mod warp;
 
@@ -17,6 +18,7 @@ pub(crate) use warp::{LANES, Lanes, Warp, lanes};
 use std::sync::atomic::AtomicU32;
 
 use self::block::Block;
+use self::cluster::{Cluster, Siblings};
 use crate::fault::FaultKind;
 use crate::isa::Register;
 use crate::memory::GlobalMemory;
@@ -25,6 +27,8 @@ use crate::memory::GlobalMemory;
 pub(crate) struct Cx<'a, 'k> {
     pub(crate) warp: &'a mut Warp<'k>,
     pub(crate) block: &'a mut Block,
+    pub(crate) siblings: Siblings<'a>,
+    pub(crate) cluster: &'a mut Cluster,
     pub(crate) global: &'a GlobalMemory,
     pub(crate) launch: &'a Launched<'a>,
 }
@@ -56,6 +60,21 @@ pub(crate) enum Flow {
         phase: u64,
         reply: Option<Reply>,
     },
+    /// Nowhere: the same instruction again, after this event at the earliest.
+    Until(Event),
+    /// On, after the others have had a turn: nothing has come of what the thread looked for.
+    Yield,
+}
+
+/// What a warp waits for: that so many phases of something are complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// A barrier of its block.
+    Barrier { barrier: usize, phase: u64 },
+    /// The barrier of its cluster.
+    Cluster { phase: u64 },
+    /// More than so many of an mbarrier, in the shared memory of a block of the cluster.
+    Mbarrier { rank: u32, address: u64, phase: u64 },
 }
 
 /// What a barrier tells those who waited at it of the predicates they came with.
@@ -88,6 +107,9 @@ pub(crate) struct Place {
     pub(crate) index: u32,
     pub(crate) grid: [u32; 3],
     pub(crate) block: [u32; 3],
+    /// The extents of its cluster in blocks, and its rank there.
+    pub(crate) cluster: [u32; 3],
+    pub(crate) rank: u32,
     pub(crate) dynamic_shared: u32,
     pub(crate) total_shared: u32,
 }

@@ -1,6 +1,6 @@
 //! A warp: 32 lanes of registers, and where each lane stands.
 
-use crate::exec::Stop;
+use crate::exec::{Event, Stop};
 use crate::fault::FaultKind;
 use crate::isa::{Class, Copies, Kernel, Register, Source, Special};
 use crate::memory::LocalMemory;
@@ -25,8 +25,15 @@ pub(crate) fn lanes(mask: u32) -> impl Iterator<Item = usize> {
 pub(crate) struct Path {
     pub(crate) pc: u32,
     pub(crate) lanes: u32,
-    /// Whether they wait there for other lanes of the warp.
+    /// Whether they wait there for other lanes of the warp, and if they let them go first for once.
     pub(crate) parked: bool,
+    pub(crate) makes_way: bool,
+}
+
+impl Path {
+    fn at(pc: u32, lanes: u32) -> Self {
+        Self { pc, lanes, parked: false, makes_way: false }
+    }
 }
 
 /// A warp's registers and position.
@@ -50,6 +57,10 @@ pub(crate) struct Warp<'a> {
     pub(crate) local: LocalMemory,
     /// Asynchronous copies that have not been waited for.
     pub(crate) copies: Copies,
+    /// The phase of the cluster's barrier that each lane has arrived at and not waited for.
+    pub(crate) at_cluster_barrier: Lanes<Option<u64>>,
+    /// The phase of an mbarrier that was last looked for in vain: where it is, and which.
+    pub(crate) looked_for: Option<Event>,
 }
 
 impl<'a> Warp<'a> {
@@ -64,7 +75,7 @@ impl<'a> Warp<'a> {
         Self {
             kernel,
             index,
-            paths: vec![Path { pc: 0, lanes, parked: false }],
+            paths: vec![Path::at(0, lanes)],
             predicates: vec![0; predicates],
             words: vec![[0xffff_ffff; LANES]; words],
             doubles: vec![[u64::MAX; LANES]; doubles],
@@ -74,6 +85,8 @@ impl<'a> Warp<'a> {
             specials,
             local: LocalMemory::new(kernel.local_bytes),
             copies: Copies::default(),
+            at_cluster_barrier: [None; LANES],
+            looked_for: None,
         }
     }
 
@@ -85,7 +98,23 @@ impl<'a> Warp<'a> {
     /// The path whose turn it is: of those that do not wait, the one at the lowest instruction. If all
     /// wait, the first, which waits in vain.
     pub(crate) fn path(&self) -> Option<Path> {
-        self.paths.iter().find(|path| !path.parked).or(self.paths.first()).copied()
+        let goes = |path: &&Path| !(path.parked || path.makes_way);
+        let waits = |path: &&Path| !path.parked;
+        let paths = || self.paths.iter();
+        paths().find(goes).or(paths().find(waits)).or(self.paths.first()).copied()
+    }
+
+    /// Lets the warp's other lanes go before those at an instruction, until all have made way for each
+    /// other. Returns whether some are left to go now.
+    pub(crate) fn make_way(&mut self, pc: u32) -> bool {
+        for known in &mut self.paths {
+            known.makes_way |= known.pc == pc;
+        }
+        let goes = self.paths.iter().any(|path| !(path.parked || path.makes_way));
+        if !goes {
+            self.paths.iter_mut().for_each(|path| path.makes_way = false);
+        }
+        goes
     }
 
     /// Lets a path wait for the warp's other lanes, if any are on their way.
@@ -139,9 +168,9 @@ impl<'a> Warp<'a> {
         match self.paths.binary_search_by_key(&pc, |known| known.pc) {
             Ok(index) => {
                 let known = &mut self.paths[index];
-                *known = Path { pc, lanes: known.lanes | lanes, parked: false };
+                *known = Path::at(pc, known.lanes | lanes);
             }
-            Err(index) => self.paths.insert(index, Path { pc, lanes, parked: false }),
+            Err(index) => self.paths.insert(index, Path::at(pc, lanes)),
         }
     }
 
@@ -271,36 +300,44 @@ pub(crate) fn specials(
     warp: usize,
     threads: [u32; 3],
 ) -> Vec<Lanes<u32>> {
+    use Special::*;
     let mut values = vec![[0; LANES]; Special::COUNT];
+    let in_cluster = std::array::from_fn(|axis| place.block[axis] % place.cluster[axis]);
+    let cluster = std::array::from_fn(|axis| place.block[axis] / place.cluster[axis]);
+    let clusters = std::array::from_fn(|axis| place.grid[axis] / place.cluster[axis]);
     for lane in lanes(u32::MAX) {
         let thread = crate::exec::unflatten((warp * LANES + lane) as u32, threads);
         let bit = 1_u32 << lane;
-        for (axis, special) in [Special::TidX, Special::TidY, Special::TidZ].into_iter().enumerate()
-        {
-            values[special as usize][lane] = thread[axis];
-        }
-        let others = [
-            (Special::NtidX, threads[0]),
-            (Special::NtidY, threads[1]),
-            (Special::NtidZ, threads[2]),
-            (Special::CtaidX, place.block[0]),
-            (Special::CtaidY, place.block[1]),
-            (Special::CtaidZ, place.block[2]),
-            (Special::NctaidX, place.grid[0]),
-            (Special::NctaidY, place.grid[1]),
-            (Special::NctaidZ, place.grid[2]),
-            (Special::Laneid, lane as u32),
-            (Special::Warpid, warp as u32),
-            (Special::Nwarpid, (threads.iter().product::<u32>()).div_ceil(32)),
-            (Special::LanemaskEq, bit),
-            (Special::LanemaskLt, bit - 1),
-            (Special::LanemaskLe, (bit - 1) | bit),
-            (Special::LanemaskGt, !((bit - 1) | bit)),
-            (Special::LanemaskGe, !(bit - 1)),
-            (Special::DynamicSmemSize, place.dynamic_shared),
-            (Special::TotalSmemSize, place.total_shared),
+        let vectors = [
+            ([TidX, TidY, TidZ], thread),
+            ([NtidX, NtidY, NtidZ], threads),
+            ([CtaidX, CtaidY, CtaidZ], place.block),
+            ([NctaidX, NctaidY, NctaidZ], place.grid),
+            ([ClusterCtaidX, ClusterCtaidY, ClusterCtaidZ], in_cluster),
+            ([ClusterNctaidX, ClusterNctaidY, ClusterNctaidZ], place.cluster),
+            ([ClusteridX, ClusteridY, ClusteridZ], cluster),
+            ([NclusteridX, NclusteridY, NclusteridZ], clusters),
         ];
-        for (special, value) in others {
+        for (axes, vector) in vectors {
+            for (special, value) in axes.into_iter().zip(vector) {
+                values[special as usize][lane] = value;
+            }
+        }
+        let scalars = [
+            (Laneid, lane as u32),
+            (Warpid, warp as u32),
+            (Nwarpid, (threads.iter().product::<u32>()).div_ceil(32)),
+            (LanemaskEq, bit),
+            (LanemaskLt, bit - 1),
+            (LanemaskLe, (bit - 1) | bit),
+            (LanemaskGt, !((bit - 1) | bit)),
+            (LanemaskGe, !(bit - 1)),
+            (ClusterCtarank, place.rank),
+            (ClusterNctarank, place.cluster.iter().product()),
+            (DynamicSmemSize, place.dynamic_shared),
+            (TotalSmemSize, place.total_shared),
+        ];
+        for (special, value) in scalars {
             values[special as usize][lane] = value;
         }
     }

@@ -3,11 +3,13 @@
 mod between_blocks;
 mod global;
 mod local;
+mod mbarrier;
 mod shared;
 
 pub(crate) use between_blocks::Visit;
 pub(crate) use global::{Access, Allocation, GlobalMemory, SECTOR};
 pub(crate) use local::LocalMemory;
-pub(crate) use shared::{SharedMemory, Visitor};
+pub(crate) use mbarrier::{Mbarrier, State, Stay};
+pub(crate) use shared::{Proxy, SharedMemory, Visitor};
 
 pub use global::MemoryError;

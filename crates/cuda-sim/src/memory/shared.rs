@@ -1,37 +1,52 @@
-use crate::exec::clock::{Epoch, Lanewise, VectorClock};
+use std::collections::BTreeMap;
+
+use crate::exec::clock::{Agent, Epoch, Knowledge, Lanewise};
 use crate::fault::FaultKind;
 
 use super::Access;
+use super::mbarrier::Mbarrier;
 
 /// A block's shared memory: bytes that know whether they have been written, by whom last, and who
 /// has used them since.
 ///
 /// Two accesses to a byte, one of them a plain write, that nothing orders are a race; so are a plain
-/// access and an atomic one. Between warps barriers order, within a warp `bar.warp.sync` does.
+/// access and an atomic one. Between warps barriers order, within a warp `bar.warp.sync` does. What is
+/// asynchronous is ordered by whatever it is waited for with, and what it finds that the generic proxy
+/// has written must have a proxy fence behind it.
 #[derive(Debug)]
 pub(crate) struct SharedMemory {
     bytes: Vec<u8>,
     words: Vec<Shadow>,
+    mbarriers: BTreeMap<u64, Mbarrier>,
 }
 
 /// What is known of four bytes. Masks have a bit for each of them.
 #[derive(Clone, Debug, Default)]
 struct Shadow {
     written: u8,
-    /// Those that a copy has been started to that nobody has waited for.
-    pending: u8,
+    /// Those that no plain access may touch: a copy has been started to them that nobody has waited for,
+    /// or they are an mbarrier.
+    closed: u8,
     write: Option<Use>,
     /// The last read and the last atomic of each warp since the last write.
     uses: Vec<Use>,
 }
 
-/// What lanes of a warp did at a moment.
+/// What lanes of a warp did at a moment, or what was done asynchronously, by no lane.
 #[derive(Clone, Copy, Debug)]
 struct Use {
     epoch: Epoch,
     bytes: u8,
     lanes: u32,
     kind: Kind,
+    proxy: Proxy,
+}
+
+/// The way by which memory is accessed: of what went another way only a proxy fence makes sure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proxy {
+    Generic,
+    Async,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,17 +69,17 @@ impl Kind {
 /// Who accesses: a lane of a warp, and what it knows of the others.
 #[derive(Clone, Copy)]
 pub(crate) struct Visitor<'a> {
-    pub(crate) warp: usize,
+    pub(crate) agent: Agent,
     pub(crate) lane: usize,
-    pub(crate) clock: &'a VectorClock,
+    pub(crate) knowledge: &'a Knowledge,
     pub(crate) lanewise: &'a Lanewise,
 }
 
 impl Visitor<'_> {
     /// Whether what was done then is known to have been done before.
     fn has_seen(&self, earlier: &Use) -> bool {
-        if usize::from(earlier.epoch.warp) != self.warp {
-            return self.clock.has_seen(earlier.epoch);
+        if earlier.epoch.agent != self.agent {
+            return self.knowledge.has_seen(earlier.epoch);
         }
         // Of several lanes that wrote to a word it is not known which wrote which byte.
         earlier.lanes == 1 << self.lane
@@ -73,7 +88,8 @@ impl Visitor<'_> {
     }
 
     fn uses(&self, kind: Kind, bytes: u8) -> Use {
-        Use { epoch: self.clock.epoch(self.warp), bytes, lanes: 1 << self.lane, kind }
+        let epoch = self.knowledge.epoch(self.agent);
+        Use { epoch, bytes, lanes: 1 << self.lane, kind, proxy: Proxy::Generic }
     }
 }
 
@@ -82,7 +98,8 @@ const WORD: usize = 4;
 impl SharedMemory {
     /// Memory that nothing has written.
     pub(crate) fn new(bytes: usize) -> Self {
-        Self { bytes: vec![0xff; bytes], words: vec![Shadow::default(); bytes.div_ceil(WORD)] }
+        let words = vec![Shadow::default(); bytes.div_ceil(WORD)];
+        Self { bytes: vec![0xff; bytes], words, mbarriers: BTreeMap::new() }
     }
 
     /// Refuses an access that is out of bounds or misaligned.
@@ -101,9 +118,9 @@ impl SharedMemory {
 
     /// Reads some bytes that [`check`](Self::check) has passed.
     pub(crate) fn read(&mut self, access: Access, by: Visitor) -> Result<&[u8], FaultKind> {
+        self.refuse_closed(access)?;
         for (word, mask) in words_of(access) {
             let shadow = &mut self.words[word];
-            shadow.refuse_pending(word, mask)?;
             shadow.refuse_unwritten(word, mask)?;
             shadow.refuse_race(word, mask, Kind::Read, &by)?;
             shadow.note(by.uses(Kind::Read, mask));
@@ -119,11 +136,11 @@ impl SharedMemory {
         by: Visitor,
     ) -> Result<(), FaultKind> {
         let same = self.bytes[range(access)] == *from;
+        self.refuse_closed(access)?;
         for (word, mask) in words_of(access) {
             let shadow = &mut self.words[word];
-            shadow.refuse_pending(word, mask)?;
             // Lanes of a warp that write the same value need not care which comes last.
-            let twice = shadow.write.is_some_and(|write| usize::from(write.epoch.warp) == by.warp);
+            let twice = shadow.write.is_some_and(|write| write.epoch.agent == by.agent);
             if !(same && twice && shadow.uses.is_empty()) {
                 shadow.refuse_race(word, mask, Kind::Write, &by)?;
             }
@@ -148,9 +165,9 @@ impl SharedMemory {
         by: Visitor,
         f: impl FnOnce(u64) -> u64,
     ) -> Result<u64, FaultKind> {
+        self.refuse_closed(access)?;
         for (word, mask) in words_of(access) {
             let shadow = &mut self.words[word];
-            shadow.refuse_pending(word, mask)?;
             shadow.refuse_unwritten(word, mask)?;
             shadow.refuse_race(word, mask, Kind::Atomic, &by)?;
             shadow.note(by.uses(Kind::Atomic, mask));
@@ -179,11 +196,11 @@ impl SharedMemory {
 
     /// Starts a copy to some bytes, which hold nothing until it is [finished](Self::finish_copy).
     pub(crate) fn start_copy(&mut self, access: Access, by: Visitor) -> Result<(), FaultKind> {
+        self.refuse_closed(access)?;
         for (word, mask) in words_of(access) {
             let shadow = &mut self.words[word];
-            shadow.refuse_pending(word, mask)?;
             shadow.refuse_race(word, mask, Kind::Write, &by)?;
-            shadow.pending |= mask;
+            shadow.closed |= mask;
         }
         Ok(())
     }
@@ -196,20 +213,160 @@ impl SharedMemory {
         by: Visitor,
     ) -> Result<(), FaultKind> {
         for (word, mask) in words_of(access) {
-            self.words[word].pending &= !mask;
+            self.words[word].closed &= !mask;
         }
         self.write(access, from, by)
+    }
+
+    /// Reads some bytes asynchronously where [`check`](Self::check) has passed, as a step of `reader`
+    /// that a lane sets off.
+    pub(crate) fn read_async(
+        &mut self,
+        access: Access,
+        reader: Epoch,
+        by: Visitor,
+    ) -> Result<&[u8], FaultKind> {
+        self.refuse_closed(access)?;
+        for (word, mask) in words_of(access) {
+            let shadow = &mut self.words[word];
+            shadow.refuse_unwritten(word, mask)?;
+            shadow.refuse_race(word, mask, Kind::Read, &by)?;
+            shadow.refuse_unfenced(word, mask, &by)?;
+            let (kind, proxy) = (Kind::Read, Proxy::Async);
+            shadow.note(Use { epoch: reader, bytes: mask, lanes: 0, kind, proxy });
+        }
+        Ok(&self.bytes[range(access)])
+    }
+
+    /// Writes some bytes asynchronously where [`check`](Self::check) has passed, as a step of `writer`
+    /// that a lane has set off. They are not there for anybody who does not know of that step.
+    pub(crate) fn write_async(
+        &mut self,
+        access: Access,
+        from: &[u8],
+        (writer, proxy): (Epoch, Proxy),
+        by: Visitor,
+    ) -> Result<(), FaultKind> {
+        self.refuse_closed(access)?;
+        for (word, mask) in words_of(access) {
+            let shadow = &mut self.words[word];
+            shadow.refuse_race(word, mask, Kind::Write, &by)?;
+            if proxy == Proxy::Async {
+                shadow.refuse_unfenced(word, mask, &by)?;
+            }
+            shadow.uses.clear();
+            let mut bytes = mask;
+            if let Some(earlier) = shadow.write.filter(|earlier| earlier.epoch == writer) {
+                bytes |= earlier.bytes;
+            }
+            shadow.write = Some(Use { epoch: writer, bytes, lanes: 0, kind: Kind::Write, proxy });
+            shadow.written |= mask;
+        }
+        self.bytes[range(access)].copy_from_slice(from);
+        Ok(())
+    }
+
+    /// Makes an mbarrier of 8 bytes, whose copies are steps of `copies`.
+    pub(crate) fn init_mbarrier(
+        &mut self,
+        address: u64,
+        count: u32,
+        copies: Agent,
+        by: Visitor,
+    ) -> Result<(), FaultKind> {
+        let access = Access { address, bytes: Mbarrier::BYTES };
+        self.check(access)?;
+        self.write(access, &[0xff; Mbarrier::BYTES as usize], by)?;
+        self.mbarriers.insert(address, Mbarrier::new(count, copies)?);
+        for (word, mask) in words_of(access) {
+            self.words[word].closed |= mask;
+        }
+        Ok(())
+    }
+
+    /// Makes plain memory of an mbarrier, which holds nothing.
+    pub(crate) fn invalidate_mbarrier(
+        &mut self,
+        address: u64,
+        by: Visitor,
+    ) -> Result<(), FaultKind> {
+        let access = Access { address, bytes: Mbarrier::BYTES };
+        self.check(access)?;
+        self.mbarriers.remove(&address).ok_or_else(|| no_mbarrier(address))?;
+        for (word, mask) in words_of(access) {
+            self.words[word].closed &= !mask;
+        }
+        self.write(access, &[0xff; Mbarrier::BYTES as usize], by)?;
+        for (word, mask) in words_of(access) {
+            self.words[word].written &= !mask;
+        }
+        Ok(())
+    }
+
+    /// An mbarrier that a lane uses: itself, or through a copy that it sets off.
+    pub(crate) fn mbarrier(
+        &mut self,
+        address: u64,
+        proxy: Proxy,
+        by: Visitor,
+    ) -> Result<&mut Mbarrier, FaultKind> {
+        let access = Access { address, bytes: Mbarrier::BYTES };
+        self.check(access)?;
+        let mbarrier = self.mbarriers.get_mut(&address).ok_or_else(|| no_mbarrier(address))?;
+        for (word, mask) in words_of(access) {
+            let shadow = &mut self.words[word];
+            shadow.refuse_race(word, mask, Kind::Atomic, &by)?;
+            if proxy == Proxy::Async && !mbarrier.is_announced() {
+                shadow.refuse_unfenced(word, mask, &by)?;
+            }
+            shadow.note(by.uses(Kind::Atomic, mask));
+        }
+        Ok(mbarrier)
+    }
+
+    /// `fence.mbarrier_init`: the mbarriers that the lane knows of are there for copies.
+    pub(crate) fn announce_mbarriers(&mut self, by: Visitor) {
+        for (address, mbarrier) in &mut self.mbarriers {
+            let made = self.words[*address as usize / WORD].write;
+            if made.is_some_and(|made| by.has_seen(&made)) {
+                mbarrier.announce();
+            }
+        }
+    }
+
+    /// The phase that an mbarrier is in; `None` if there is none.
+    pub(crate) fn mbarrier_phase(&self, address: u64) -> Option<u64> {
+        self.mbarriers.get(&address).map(Mbarrier::phase)
+    }
+
+    /// The arrivals and the bytes that an mbarrier waits for.
+    pub(crate) fn mbarrier_waits_for(&self, address: u64) -> Option<(u32, i64)> {
+        self.mbarriers.get(&address).map(Mbarrier::waits_for)
+    }
+
+    /// Refuses a plain access to an mbarrier, or to what a copy has been started to.
+    fn refuse_closed(&self, access: Access) -> Result<(), FaultKind> {
+        for (word, mask) in words_of(access) {
+            let closed = self.words[word].closed & mask;
+            if closed != 0 {
+                let address = byte_of(word, closed);
+                return Err(match self.mbarriers.contains_key(&(address & !7)) {
+                    true => FaultKind::OpaqueMbarrier { address: address & !7 },
+                    false => FaultKind::PendingCopy { address },
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn no_mbarrier(address: u64) -> FaultKind {
+    FaultKind::InvalidOperand {
+        what: format!("there is no mbarrier at shared address {address:#x}"),
     }
 }
 
 impl Shadow {
-    fn refuse_pending(&self, word: usize, mask: u8) -> Result<(), FaultKind> {
-        match self.pending & mask {
-            0 => Ok(()),
-            pending => Err(FaultKind::PendingCopy { address: byte_of(word, pending) }),
-        }
-    }
-
     fn refuse_unwritten(&self, word: usize, mask: u8) -> Result<(), FaultKind> {
         match mask & !self.written {
             0 => Ok(()),
@@ -236,23 +393,45 @@ impl Shadow {
         let Some(other) = self.write.iter().chain(&self.uses).find(unordered) else {
             return Ok(());
         };
+        let address = byte_of(word, other.bytes & mask);
+        if other.lanes == 0 && other.kind == Kind::Write {
+            return Err(FaultKind::PendingCopy { address });
+        }
         Err(FaultKind::Race {
             space: "shared",
-            address: byte_of(word, other.bytes & mask),
-            other: match usize::from(other.epoch.warp) == by.warp {
-                true => {
-                    format!("lane {} of the warp", (other.lanes & !(1 << by.lane)).trailing_zeros())
-                }
-                false => format!("warp {}", other.epoch.warp),
+            address,
+            other: if other.lanes == 0 {
+                "what reads asynchronously".to_owned()
+            } else if other.epoch.agent == by.agent {
+                format!("lane {} of the warp", (other.lanes & !(1 << by.lane)).trailing_zeros())
+            } else {
+                format!("warp {}", other.epoch.agent.0)
             },
             order: format!("{} after {}", kind.name(), other.kind.name()),
         })
     }
 
+    /// Refuses to let the asynchronous proxy meet what the generic one has written without a fence.
+    fn refuse_unfenced(&self, word: usize, mask: u8, by: &Visitor) -> Result<(), FaultKind> {
+        let unfenced = |earlier: &&Use| {
+            earlier.proxy == Proxy::Generic
+                && earlier.kind != Kind::Read
+                && earlier.bytes & mask != 0
+                && !by.knowledge.has_fenced(earlier.epoch)
+        };
+        match self.write.iter().chain(&self.uses).find(unfenced) {
+            None => Ok(()),
+            Some(earlier) => {
+                let address = byte_of(word, earlier.bytes & mask);
+                Err(FaultKind::MissingProxyFence { space: "shared", address })
+            }
+        }
+    }
+
     /// Remembers a read or an atomic access; of a warp's, those of its last moment.
     fn note(&mut self, now: Use) {
         let of_warp =
-            |earlier: &&mut Use| earlier.epoch.warp == now.epoch.warp && earlier.kind == now.kind;
+            |earlier: &&mut Use| earlier.epoch.agent == now.epoch.agent && earlier.kind == now.kind;
         match self.uses.iter_mut().find(of_warp) {
             // Only what all of the lanes have used is known to be used by each.
             Some(earlier) if earlier.epoch == now.epoch && earlier.bytes == now.bytes => {

@@ -238,7 +238,8 @@ pub fn check<const N: usize>(
     };
     let from = upload(&cases.concat());
     let to = upload(&vec![0; CASES]);
-    let launch = Launch { grid: [CASES as u32 / 256, 1, 1], block: [256, 1, 1], dynamic_shared: 0 };
+    let launch =
+        Launch { grid: [CASES as u32 / 256, 1, 1], block: [256, 1, 1], ..Launch::default() };
     machine
         .launch(&function, &launch, Order::InTurn, &addresses(&[from, to]))
         .unwrap_or_else(|fault| panic!("{fault}"));
@@ -295,7 +296,7 @@ pub fn run_block(threads: u32, inputs: &[(&str, &[u32])], code: &str) -> Vec<u32
         pointers.push(at);
         contents.push(bytes);
     }
-    let launch = Launch { grid: [1; 3], block: [threads, 1, 1], dynamic_shared: 0 };
+    let launch = Launch { block: [threads, 1, 1], ..Launch::default() };
     machine
         .launch(&function, &launch, Order::InTurn, &addresses(&pointers))
         .unwrap_or_else(|fault| panic!("{fault}"));

@@ -58,8 +58,10 @@ impl Ordering {
     /// What came before the access in this warp comes before what others acquire.
     pub(crate) fn releases(self, cx: &mut Cx) {
         if self.release {
-            cx.block.release(cx.warp.index);
+            let told = cx.block.tell(cx.warp.index);
+            cx.block.release(&told);
             if !self.within_block {
+                cx.siblings.iter_mut().for_each(|block| block.release(&told));
                 cx.launch.releases.fetch_add(1, Relaxed);
             }
         }

@@ -1,0 +1,309 @@
+//! Blocks that run at the same time and reach each other's shared memory. A block of a grid without
+//! clusters is one of its own.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::block::{BarrierState, Block};
+use super::clock::{Agent, Knowledge};
+use super::{Cx, Event, Flow, Launched, Reply, Stop, Warp};
+use crate::fault::FaultKind;
+use crate::isa::{Instruction, Kernel};
+use crate::memory::{GlobalMemory, SharedMemory, Visitor};
+
+/// What all blocks of a cluster share.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    barrier: BarrierState,
+    /// How many there are whose steps are counted.
+    agents: u32,
+}
+
+impl Cluster {
+    /// Somebody new whose steps are counted.
+    pub(crate) fn new_agent(&mut self) -> Agent {
+        self.agents += 1;
+        Agent(self.agents - 1)
+    }
+
+    /// Some threads that know this arrive at the cluster's barrier. Returns the number of phases after
+    /// whose completion they may go on.
+    pub(crate) fn arrive(&mut self, threads: u32, knowing: &Knowledge) -> u64 {
+        self.barrier.arrive(threads, knowing)
+    }
+
+    /// Phases of the cluster's barrier that are complete.
+    pub(crate) fn phase(&self) -> u64 {
+        self.barrier.phase
+    }
+
+    /// What all knew that came to the last of them.
+    pub(crate) fn known(&self) -> Option<&Knowledge> {
+        self.barrier.known()
+    }
+}
+
+/// The other blocks of a block's cluster.
+pub(crate) struct Siblings<'a> {
+    before: &'a mut [Block],
+    after: &'a mut [Block],
+}
+
+impl<'a> Siblings<'a> {
+    /// The block of a rank, and the others.
+    fn of(blocks: &'a mut [Block], rank: usize) -> (&'a mut Block, Self) {
+        let (before, rest) = blocks.split_at_mut(rank);
+        let (block, after) = rest.split_first_mut().expect("a rank is below the number of blocks");
+        (block, Self { before, after })
+    }
+
+    fn get(&mut self, rank: usize) -> Option<&mut Block> {
+        let own = self.before.len();
+        match rank.checked_sub(own + 1) {
+            Some(after) => self.after.get_mut(after),
+            None => self.before.get_mut(rank),
+        }
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Block> {
+        self.before.iter_mut().chain(self.after.iter_mut())
+    }
+
+    /// How many blocks the cluster has.
+    pub(crate) fn cluster_size(&self) -> usize {
+        self.before.len() + 1 + self.after.len()
+    }
+}
+
+impl Cx<'_, '_> {
+    /// This block's rank in its cluster.
+    pub(crate) fn rank(&self) -> u32 {
+        self.block.place.rank
+    }
+
+    /// Shared memory of a block of the cluster, and a lane of this one as one who accesses it.
+    pub(crate) fn shared_of(
+        &mut self,
+        rank: u32,
+        lane: usize,
+    ) -> Result<(&mut SharedMemory, Visitor<'_>), FaultKind> {
+        if rank == self.rank() {
+            return Ok(self.block.shared_by(self.warp.index, lane));
+        }
+        let blocks = self.siblings.cluster_size();
+        let other = self.siblings.get(rank as usize).ok_or_else(|| {
+            let what = format!("shared memory of block {rank} of a cluster of {blocks}");
+            FaultKind::InvalidOperand { what }
+        })?;
+        if other.live() == 0 {
+            return Err(FaultKind::ExitedBlock { rank });
+        }
+        Ok((&mut other.shared, self.block.visitor(self.warp.index, lane)))
+    }
+}
+
+/// Whether a warp can go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Ready,
+    Waiting { event: Event, reply: Option<Reply> },
+    Exited,
+}
+
+/// How a warp's turn ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Over,
+    Waits { event: Event, reply: Option<Reply> },
+    Exits,
+}
+
+/// In what order warps have their turns.
+pub(crate) trait Schedule {
+    /// Which of `ready` warps is next, and how many instructions its turn lasts.
+    fn next(&mut self, ready: usize) -> (usize, u32);
+}
+
+/// Why a cluster stopped, and which instruction of which warp of which block it was.
+pub(crate) struct Stopped {
+    pub(crate) rank: usize,
+    pub(crate) warp: usize,
+    pub(crate) instruction: u32,
+    pub(crate) stop: Stop,
+}
+
+/// Instructions that a cluster may execute while nothing changes that a thread could wait for, in it or
+/// elsewhere in the launch, before it counts as spinning in vain.
+const PATIENCE: u64 = 1 << 24;
+
+/// Runs the blocks of a cluster to their end. `warps` are those of the first block, then those of the
+/// second, and so on.
+pub(crate) fn run(
+    blocks: &mut [Block],
+    kernel: &Kernel,
+    global: &GlobalMemory,
+    launch: &Launched,
+    mut warps: Vec<Warp>,
+    schedule: &mut dyn Schedule,
+) -> Result<(), Stopped> {
+    let of_block = warps.len() / blocks.len();
+    let mut cluster = Cluster { barrier: BarrierState::default(), agents: warps.len() as u32 };
+    let mut states = vec![State::Ready; warps.len()];
+    let (mut idle, mut seen) = (0, 0);
+    loop {
+        let ready: Vec<usize> = (0..warps.len()).filter(|&w| states[w] == State::Ready).collect();
+        if ready.is_empty() {
+            if states.iter().all(|state| *state == State::Exited) {
+                return Ok(());
+            }
+            return Err(stuck(blocks, &cluster, &warps, &states));
+        }
+        let (choice, turn) = schedule.next(ready.len());
+        let index = ready[choice];
+        let (rank, warp) = (index / of_block, &mut warps[index]);
+        let (block, siblings) = Siblings::of(blocks, rank);
+        let cx = &mut Cx { warp, block, siblings, cluster: &mut cluster, global, launch };
+        let (end, executed) = take_turn(cx, kernel, turn).map_err(|stop| {
+            let (warp, instruction) = (cx.warp.index, cx.warp.path().map_or(0, |path| path.pc));
+            Stopped { rank, warp, instruction, stop }
+        })?;
+        let progress = std::mem::take(&mut cx.block.progress);
+        states[index] = match end {
+            Turn::Over => State::Ready,
+            Turn::Waits { event, reply } => State::Waiting { event, reply },
+            Turn::Exits => State::Exited,
+        };
+        blocks[rank].complete_barriers();
+        cluster.barrier.complete(blocks.iter().map(Block::live).sum());
+        for (index, (warp, state)) in warps.iter_mut().zip(&mut states).enumerate() {
+            let State::Waiting { event, reply } = *state else { continue };
+            let block = &mut blocks[index / of_block];
+            let is_over = match event {
+                Event::Barrier { barrier, phase } => {
+                    let is_over = block.barrier(barrier).phase >= phase;
+                    if is_over {
+                        block.leave(barrier, reply, warp);
+                    }
+                    is_over
+                }
+                Event::Cluster { phase } => cluster.phase() >= phase,
+                Event::Mbarrier { rank, address, phase } => {
+                    let shared = &blocks[rank as usize].shared;
+                    shared.mbarrier_phase(address).is_none_or(|now| now > phase)
+                }
+            };
+            if is_over {
+                *state = State::Ready;
+            }
+        }
+        if progress || end != Turn::Over {
+            launch.progress.fetch_add(1, Relaxed);
+        }
+        let now = launch.progress.load(Relaxed);
+        idle = if now == seen { idle + u64::from(executed) } else { 0 };
+        seen = now;
+        if idle > PATIENCE {
+            let path = warps[index].path();
+            let lane = path.map_or(0, |path| path.lanes.trailing_zeros());
+            return Err(Stopped {
+                rank,
+                warp: warps[index].index,
+                instruction: path.map_or(0, |path| path.pc),
+                stop: Stop { lane, kind: FaultKind::Deadlock },
+            });
+        }
+    }
+}
+
+/// Nobody can go on: says why, of the first warp that waits.
+fn stuck(blocks: &[Block], cluster: &Cluster, warps: &[Warp], states: &[State]) -> Stopped {
+    let waiting = states.iter().position(|state| matches!(state, State::Waiting { .. }));
+    let index = waiting.unwrap_or(0);
+    let rank = index / (warps.len() / blocks.len());
+    let path = warps[index].path();
+    let pc = path.map_or(0, |path| path.pc);
+    let not_reached = |barrier, state: &BarrierState, live| FaultKind::BarrierNotReached {
+        barrier,
+        arrived: state.arrived,
+        expected: if state.expected == 0 { live } else { state.expected },
+    };
+    let (kind, instruction) = match states[index] {
+        State::Waiting { event: Event::Barrier { barrier, .. }, .. } => {
+            let (block, number) = (&blocks[rank], Some(barrier as u32));
+            // Its lanes stand behind the barrier.
+            (not_reached(number, block.barrier(barrier), block.live()), pc.saturating_sub(1))
+        }
+        State::Waiting { event: Event::Cluster { .. }, .. } => {
+            let live = blocks.iter().map(Block::live).sum();
+            (not_reached(None, &cluster.barrier, live), pc)
+        }
+        State::Waiting { event: Event::Mbarrier { rank, address, phase }, .. } => {
+            let mbarrier = blocks[rank as usize].shared.mbarrier_waits_for(address);
+            let (arrivals, bytes) = mbarrier.unwrap_or_default();
+            (FaultKind::MbarrierNotReached { rank, address, phase, arrivals, bytes }, pc)
+        }
+        _ => (FaultKind::Deadlock, pc),
+    };
+    let lane = path.map_or(0, |path| path.lanes.trailing_zeros());
+    Stopped { rank, warp: warps[index].index, instruction, stop: Stop { lane, kind } }
+}
+
+/// Executes up to `turn` instructions of a warp, and says how many.
+fn take_turn(cx: &mut Cx, kernel: &Kernel, turn: u32) -> Result<(Turn, u32), Stop> {
+    for executed in 0..turn {
+        let Some(path) = cx.warp.path() else { return Ok((Turn::Exits, executed)) };
+        let instruction = &kernel.code[path.pc as usize];
+        let mask = active(cx.warp, instruction, path.lanes)?;
+        let flow = if mask == 0 {
+            Flow::Next
+        } else {
+            match instruction.op.execute(cx, mask) {
+                // Arms of a branch may stand after the place where they join.
+                Err(Stop { kind: FaultKind::Divergent { .. }, .. }) if cx.warp.park(path) => {
+                    continue;
+                }
+                flow => flow?,
+            }
+        };
+        let live = cx.warp.live();
+        if let Flow::Until(event) = flow {
+            if path.lanes == live {
+                return Ok((Turn::Waits { event, reply: None }, executed));
+            }
+            // Those that it waits for may be lanes of the same warp.
+            if !cx.warp.make_way(path.pc) {
+                return Ok((Turn::Over, executed + 1));
+            }
+            continue;
+        }
+        cx.block.tally.count(instruction.kind, mask, live);
+        match flow {
+            Flow::Next => cx.warp.advance(path),
+            Flow::Jump(target) => cx.warp.jump(path, mask, target),
+            Flow::Scatter(jumps) => cx.warp.scatter(path, &jumps),
+            Flow::Exit => {
+                cx.warp.exit(path, mask);
+                cx.block.exit(mask.count_ones());
+            }
+            Flow::Wait { barrier, phase, reply } => {
+                cx.warp.advance(path);
+                let event = Event::Barrier { barrier: barrier as usize, phase };
+                return Ok((Turn::Waits { event, reply }, executed + 1));
+            }
+            Flow::Yield => {
+                cx.warp.advance(path);
+                if !cx.warp.make_way(path.pc + 1) {
+                    return Ok((Turn::Over, executed + 1));
+                }
+            }
+            Flow::Until(_) => {}
+        }
+    }
+    Ok((Turn::Over, turn))
+}
+
+/// The lanes that an instruction's guard lets execute it.
+fn active(warp: &Warp, instruction: &Instruction, lanes: u32) -> Result<u32, Stop> {
+    let Some((predicate, negated)) = instruction.guard else { return Ok(lanes) };
+    let value = warp.predicate(predicate, lanes)?;
+    Ok(lanes & if negated { !value } else { value })
+}
