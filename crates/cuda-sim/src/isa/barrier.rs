@@ -18,6 +18,10 @@ pub(crate) enum Barrier {
     Warp { members: Source },
     /// Memory is written through at once here, so a fence only says what is ordered.
     Fence(Ordering),
+    /// `fence.proxy.async`
+    ProxyFence,
+    /// `fence.mbarrier_init`
+    MbarrierInit,
 }
 
 /// `bar.red`: what is told of a predicate, and to which register.
@@ -34,6 +38,21 @@ const BARRIERS: u32 = 16;
 impl Barrier {
     pub(super) fn decode(text: &Text) -> Result<Self, LoadError> {
         match text.mnemonic() {
+            "fence" if text.eat("proxy") => {
+                if !text.eat("async") {
+                    return Err(text.refuse("not a fence that is simulated"));
+                }
+                text.one_of(&[("global", ()), ("shared::cta", ()), ("shared::cluster", ())]);
+                text.finish(0)?;
+                Ok(Self::ProxyFence)
+            }
+            "fence" if text.eat("mbarrier_init") => {
+                if !(text.eat("release") && text.eat("cluster")) {
+                    return Err(text.refuse("expected .release.cluster"));
+                }
+                text.finish(0)?;
+                Ok(Self::MbarrierInit)
+            }
             "membar" | "fence" => {
                 let mut order = Ordering::default();
                 while order.eat(text) {}
@@ -102,6 +121,15 @@ impl Barrier {
                 // A fence acquires before it releases, and not what it releases itself.
                 order.acquired(cx);
                 order.releases(cx);
+                Ok(Flow::Next)
+            }
+            Self::ProxyFence => {
+                cx.block.fence_proxies(cx.warp.index);
+                Ok(Flow::Next)
+            }
+            Self::MbarrierInit => {
+                let (shared, by) = cx.block.shared_by(cx.warp.index, lane as usize);
+                shared.announce_mbarriers(by);
                 Ok(Flow::Next)
             }
             Self::Warp { members } => {

@@ -5,6 +5,7 @@
 
 mod barrier;
 mod carry;
+mod cluster;
 mod compare;
 mod control;
 mod convert;
@@ -14,6 +15,7 @@ mod float;
 mod integer;
 mod lanewise;
 mod matrix;
+mod mbarrier;
 mod memory;
 mod program;
 mod rounding;
@@ -43,6 +45,8 @@ pub(crate) enum Op {
     Multiply(matrix::Multiply),
     Transfer(matrix::Transfer),
     Barrier(barrier::Barrier),
+    Mbarrier(mbarrier::Mbarrier),
+    Cluster(cluster::Cluster),
     WarpWide(warp_wide::WarpWide),
     Control(control::Control),
 }
@@ -78,10 +82,15 @@ impl Op {
             "ldmatrix" | "stmatrix" | "movmatrix" => {
                 Self::Transfer(matrix::Transfer::decode(text)?)
             }
+            "mapa" | "getctarank" => Self::Cluster(cluster::Cluster::decode(text)?),
+            "barrier" if text.peek() == Some("cluster") => {
+                Self::Cluster(cluster::Cluster::decode(text)?)
+            }
+            "mbarrier" => Self::Mbarrier(mbarrier::Mbarrier::decode(text)?),
             "bar" | "barrier" | "membar" | "fence" => {
                 Self::Barrier(barrier::Barrier::decode(text)?)
             }
-            "shfl" | "vote" | "match" | "redux" | "activemask" => {
+            "shfl" | "vote" | "match" | "redux" | "activemask" | "elect" => {
                 Self::WarpWide(warp_wide::WarpWide::decode(text)?)
             }
             "bra" | "brx" | "call" | "ret" | "exit" | "trap" | "nanosleep" => {
@@ -107,6 +116,8 @@ impl Op {
             Self::Transfer(op) => op.execute(cx, mask)?,
             Self::WarpWide(op) => op.execute(cx, mask)?,
             Self::Barrier(op) => return op.execute(cx, mask),
+            Self::Mbarrier(op) => return op.execute(cx, mask),
+            Self::Cluster(op) => return op.execute(cx, mask),
             Self::Control(op) => return op.execute(cx, mask),
         }
         Ok(Flow::Next)

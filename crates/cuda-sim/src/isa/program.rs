@@ -323,7 +323,7 @@ impl Decoder<'_> {
                 let reason = "an argument of a call: calls of device functions are not simulated";
                 return Err(LoadError::new(variable.line, reason, &variable.name));
             }
-            Space::Global => {
+            Space::Global | Space::SharedCluster => {
                 let reason = "a variable of this space stands outside of functions";
                 return Err(LoadError::new(variable.line, reason, &variable.name));
             }

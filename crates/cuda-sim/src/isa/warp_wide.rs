@@ -25,6 +25,12 @@ pub(crate) enum WarpWide {
     ActiveMask {
         to: Register,
     },
+    /// `elect`: the same one of the members every time, the first.
+    Elect {
+        leader: Option<Register>,
+        is_leader: Register,
+        members: Source,
+    },
     Reduce {
         function: Reduction,
         signed: bool,
@@ -122,6 +128,18 @@ impl WarpWide {
                 let by = text.predicate_operand(text.operand(1)?)?;
                 Ok(Self::Vote { kind, by, members: text.source(2, Type::B32)? })
             }
+            "elect" => {
+                text.finish(2)?;
+                let Operand::Pair(pair) = text.operand(0)? else {
+                    return Err(text.refuse("expected a leader and a predicate"));
+                };
+                let leader = match &pair[0] {
+                    Operand::Sink => None,
+                    leader => Some(text.destination_of(leader, Type::B32)?),
+                };
+                let is_leader = text.destination_of(&pair[1], Type::Pred)?;
+                Ok(Self::Elect { leader, is_leader, members: text.source(1, Type::B32)? })
+            }
             "redux" => {
                 use Reduction::*;
                 let functions = [
@@ -206,6 +224,15 @@ impl WarpWide {
                             cx.warp.set_predicate(to, all(uniform), group);
                         }
                     }
+                }
+            }
+            Self::Elect { leader, is_leader, members } => {
+                for group in groups(cx, members, mask)? {
+                    let first = group.trailing_zeros();
+                    if let Some(leader) = leader {
+                        cx.warp.set_word(leader, &[first; LANES], group);
+                    }
+                    cx.warp.set_predicate(is_leader, 1 << first, group);
                 }
             }
             Self::Reduce { function, signed, to, from, members } => {

@@ -146,6 +146,8 @@ pub(crate) struct Address {
 pub(crate) enum Space {
     Global,
     Shared,
+    /// Shared memory of the blocks of a cluster. Variables are in that of their block.
+    SharedCluster,
     Local,
     Param,
 }

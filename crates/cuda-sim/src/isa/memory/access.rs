@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::exec::{Cx, Lanes, Stop, lanes};
+use crate::exec::{Cx, LANES, Lanes, Stop, lanes};
 use crate::fault::FaultKind;
 use crate::isa::convert::{LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW};
 use crate::isa::decode::{Target, Text};
@@ -74,6 +74,7 @@ pub(crate) fn eat_space(text: &Text) -> Option<Space> {
         ("global", Space::Global),
         ("shared", Space::Shared),
         ("shared::cta", Space::Shared),
+        ("shared::cluster", Space::SharedCluster),
         ("local", Space::Local),
         ("param", Space::Param),
         ("param::entry", Space::Param),
@@ -85,31 +86,66 @@ pub(crate) fn eat_space(text: &Text) -> Option<Space> {
 /// The address of each lane.
 pub(crate) fn addresses(cx: &Cx, target: &Target, mask: u32) -> Result<Lanes<u64>, Stop> {
     Ok(match target.base {
-        None => [target.offset as u64; crate::exec::LANES],
+        None => [target.offset as u64; LANES],
         Some(base) => {
             cx.warp.double(base, mask)?.map(|address| address.wrapping_add_signed(target.offset))
         }
     })
 }
 
-/// The space that an address is in, and the address there. A generic address has no space named.
-pub(crate) fn resolve(space: Option<Space>, address: u64) -> (Space, u64) {
-    const WINDOWS: [(u64, Space); 3] = [
-        (SHARED_WINDOW, Space::Shared),
-        (LOCAL_WINDOW, Space::Local),
-        (PARAM_WINDOW, Space::Param),
-    ];
-    if let Some(space) = space {
-        return (space, address);
-    }
-    let within = |(start, _): &&(u64, Space)| (*start..*start + SHARED_WINDOW).contains(&address);
-    match WINDOWS.iter().find(within) {
-        Some((start, space)) => (*space, address - start),
-        None => (Space::Global, address),
+/// Where an address is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Location {
+    pub(crate) space: Space,
+    /// Of shared memory: the rank of the block in its cluster.
+    pub(crate) rank: u32,
+    /// The address there.
+    pub(crate) address: u64,
+}
+
+impl Location {
+    /// Where `.shared::cluster` addresses have the block: 0 for the thread's own, so that its
+    /// `.shared::cta` addresses are among them, and else one more than the rank.
+    const RANK_SHIFT: u32 = 24;
+
+    /// The `.shared::cluster` address of what another block, or this one, has at the same place.
+    pub(crate) fn mapped(address: u64, rank: u32) -> u64 {
+        u64::from(rank + 1) << Self::RANK_SHIFT | address % (1 << Self::RANK_SHIFT)
     }
 }
 
 impl Cx<'_, '_> {
+    /// Where an address is. A generic one has no space named.
+    pub(crate) fn locate(&self, space: Option<Space>, address: u64) -> Location {
+        const WINDOWS: [(u64, Space); 3] = [
+            (SHARED_WINDOW, Space::SharedCluster),
+            (LOCAL_WINDOW, Space::Local),
+            (PARAM_WINDOW, Space::Param),
+        ];
+        let own = self.rank();
+        let (space, address) = match space {
+            Some(space) => (space, address),
+            None => {
+                let within = |(start, _): &&(u64, Space)| {
+                    (*start..*start + SHARED_WINDOW).contains(&address)
+                };
+                match WINDOWS.iter().find(within) {
+                    Some((start, space)) => (*space, address - start),
+                    None => (Space::Global, address),
+                }
+            }
+        };
+        if space != Space::SharedCluster {
+            return Location { space, rank: own, address };
+        }
+        let rank = match (address >> Location::RANK_SHIFT) as u32 {
+            0 => own,
+            rank => rank - 1,
+        };
+        let address = address % (1 << Location::RANK_SHIFT);
+        Location { space: Space::Shared, rank, address }
+    }
+
     /// Loads up to 32 bytes for a lane.
     pub(crate) fn load(
         &mut self,
@@ -118,13 +154,13 @@ impl Cx<'_, '_> {
         access: Access,
         strong: bool,
     ) -> Result<[u8; 32], FaultKind> {
-        let (space, address) = resolve(space, access.address);
+        let Location { space, rank, address } = self.locate(space, access.address);
         let access = Access { address, ..access };
         let len = access.bytes as usize;
         let mut loaded = [0; 32];
         match space {
-            Space::Shared => {
-                let (shared, visitor) = self.block.shared_by(self.warp.index, lane);
+            Space::Shared | Space::SharedCluster => {
+                let (shared, visitor) = self.shared_of(rank, lane)?;
                 shared.check(access)?;
                 if strong {
                     // A strong load meets atomics as one of them.
@@ -180,12 +216,12 @@ impl Cx<'_, '_> {
         from: &[u8],
         strong: bool,
     ) -> Result<(), FaultKind> {
-        let (space, address) = resolve(space, access.address);
+        let Location { space, rank, address } = self.locate(space, access.address);
         let access = Access { address, ..access };
         self.block.progress = true;
         match space {
-            Space::Shared => {
-                let (shared, visitor) = self.block.shared_by(self.warp.index, lane);
+            Space::Shared | Space::SharedCluster => {
+                let (shared, visitor) = self.shared_of(rank, lane)?;
                 shared.check(access)?;
                 if strong {
                     for start in (0..from.len()).step_by(8) {
@@ -226,12 +262,12 @@ impl Cx<'_, '_> {
         access: Access,
         f: impl Fn(Space, u64) -> u64,
     ) -> Result<u64, FaultKind> {
-        let (space, address) = resolve(space, access.address);
+        let Location { space, rank, address } = self.locate(space, access.address);
         let access = Access { address, ..access };
         let f = |held| f(space, held);
         let old = match space {
-            Space::Shared => {
-                let (shared, visitor) = self.block.shared_by(self.warp.index, lane);
+            Space::Shared | Space::SharedCluster => {
+                let (shared, visitor) = self.shared_of(rank, lane)?;
                 shared.check(access)?;
                 shared.update(access, visitor, f)?
             }
@@ -285,19 +321,27 @@ impl Cx<'_, '_> {
         bytes: u32,
         is_store: bool,
     ) {
-        let of = |wanted: Space| {
-            lanes(mask).filter_map(move |lane| match resolve(space, addresses[lane]) {
-                (space, address) if space == wanted => Some((lane, address)),
-                _ => None,
-            })
-        };
-        if of(Space::Shared).next().is_some() {
-            self.block.tally.count_shared(of(Space::Shared), bytes);
+        let mut located = [(0, 0); LANES];
+        let mut count = 0;
+        for lane in lanes(mask) {
+            let at = self.locate(space, addresses[lane]);
+            if at.space == Space::Shared {
+                located[count] = (lane, at.address);
+                count += 1;
+            }
+        }
+        if count > 0 {
+            self.block.tally.count_shared(located[..count].iter().copied(), bytes);
         }
         // An address in each.
         let mut sectors: Vec<u64> = Vec::new();
         let mut asked = 0;
-        for (_, address) in of(Space::Global) {
+        for lane in lanes(mask) {
+            let Location { space: Space::Global, address, .. } =
+                self.locate(space, addresses[lane])
+            else {
+                continue;
+            };
             asked += u64::from(bytes);
             let next = (address + 1).next_multiple_of(SECTOR);
             let end = address + u64::from(bytes);

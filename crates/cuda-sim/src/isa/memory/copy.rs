@@ -3,7 +3,7 @@
 //! What is copied is read when the copy starts, and arrives when the thread that started it waits for
 //! it. Between the two nobody may touch the bytes it goes to.
 
-use super::access::{addresses, eat_space, resolve};
+use super::access::{addresses, eat_space};
 use crate::error::LoadError;
 use crate::exec::{Cx, LANES, Stop, lanes};
 use crate::fault::FaultKind;
@@ -138,8 +138,7 @@ fn start(
             let what = format!("{} bytes of a source for a copy of {bytes}", given[lane]);
             return Err(at(FaultKind::InvalidOperand { what }));
         }
-        let (_, address) = resolve(Some(Space::Shared), to[lane]);
-        let to = Access { address, bytes };
+        let to = Access { address: to[lane], bytes };
         let (shared, visitor) = cx.block.shared_by(cx.warp.index, lane);
         shared.check(to).and_then(|()| shared.start_copy(to, visitor)).map_err(at)?;
         let mut copied = [0; 16];

@@ -4,7 +4,7 @@ mod access;
 mod atomic;
 mod copy;
 
-pub(super) use access::{Ordering, addresses, eat_space};
+pub(super) use access::{Location, Ordering, addresses, eat_space};
 pub(super) use atomic::Atomic;
 pub(crate) use copy::Copies;
 pub(super) use copy::Copy;
