@@ -5,40 +5,9 @@ use std::ffi::c_uint;
 use super::abi::{In, Out, TensorMapBytes};
 use super::driver;
 use super::error::{Code, Result};
+use crate::device::Device;
 use crate::tensor_map::TensorMap;
-
-/// An element type of `CUtensorMapDataType`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Element {
-    /// Of so many bytes.
-    Integer(u64),
-    Float(u64),
-    /// Four bits each, packed in shared memory as in global memory.
-    Packed4,
-    /// Sixteen of 4 or 6 bits at the start of each 16 bytes of shared memory.
-    Spread4,
-    Spread6,
-}
-
-/// By their numbers.
-const ELEMENTS: [Element; 16] = [
-    Element::Integer(1),
-    Element::Integer(2),
-    Element::Integer(4),
-    Element::Integer(4),
-    Element::Integer(8),
-    Element::Integer(8),
-    Element::Float(2),
-    Element::Float(4),
-    Element::Float(8),
-    Element::Float(2),
-    Element::Float(4),
-    Element::Float(4),
-    Element::Float(4),
-    Element::Packed4,
-    Element::Spread4,
-    Element::Spread6,
-];
+use crate::tensor_map::element::Element;
 
 impl Element {
     fn is_spread(self) -> bool {
@@ -58,6 +27,7 @@ impl Element {
     fn row_bytes(self, elements: u64) -> u64 {
         match self {
             Self::Integer(bytes) | Self::Float(bytes) => bytes * elements,
+            Self::Tf32 => 4 * elements,
             Self::Packed4 => elements / 2,
             Self::Spread4 | Self::Spread6 => elements,
         }
@@ -80,26 +50,25 @@ fn require(holds: bool, story: impl FnOnce() -> String) -> Result<()> {
     if holds { Ok(()) } else { Err(Code::InvalidValue.because(story())) }
 }
 
-/// Checks a descriptor as the API documents it, for a device of this compute capability.
-fn check(map: &TensorMap, capability: (u32, u32)) -> Result<()> {
+/// Checks a descriptor as the API documents it, and as an H100's driver does where it does not.
+fn check(map: &TensorMap, device: &Device) -> Result<()> {
     let TensorMap { data_type, rank, interleave, swizzle, l2_promotion, fill, .. } = *map;
-    let element = ELEMENTS.get(usize::from(data_type));
-    let Some(&element) = element else {
+    let Some(element) = Element::of(data_type) else {
         return Err(Code::InvalidValue.because(format!("data type {data_type}")));
     };
     require(interleave <= INTERLEAVE_32, || format!("interleave {interleave}"))?;
     require(usize::from(swizzle) < SPANS.len(), || format!("swizzle {swizzle}"))?;
     require(l2_promotion <= 3, || format!("L2 promotion {l2_promotion}"))?;
     let newer = element == Element::Packed4 || element.is_spread() || swizzle > 3;
-    require(capability >= (10, 0) || !newer, || {
+    require(device.capability >= (10, 0) || !newer, || {
         format!("data type {data_type} with swizzle {swizzle} needs compute capability 10.0")
     })?;
     let least = if interleave == 0 { 1 } else { 3 };
     require((least..=5).contains(&rank), || format!("rank {rank}, it is {least} to 5"))?;
     check_memory(map, element)?;
-    check_box(map, element)?;
+    check_box(map, element, device.shared_per_multiprocessor)?;
     if fill > 0 {
-        let float = matches!(element, Element::Float(_));
+        let float = matches!(element, Element::Float(_) | Element::Tf32);
         require(fill == 1 && float, || format!("fill {fill} with data type {data_type}"))?;
     }
     match element {
@@ -124,7 +93,7 @@ fn check_memory(map: &TensorMap, element: Element) -> Result<()> {
         format!("the address {:#x} is no multiple of {alignment}", map.address)
     })?;
     for (dimension, extent) in map.extents[..rank].iter().enumerate() {
-        require((1..=1 << 31).contains(extent), || {
+        require((1..=1 << 32).contains(extent), || {
             format!("{extent} elements in dimension {dimension}")
         })?;
     }
@@ -140,17 +109,16 @@ fn check_memory(map: &TensorMap, element: Element) -> Result<()> {
     Ok(())
 }
 
-/// The box in shared memory.
-fn check_box(map: &TensorMap, element: Element) -> Result<()> {
+/// The box in shared memory, of which there are so many bytes.
+fn check_box(map: &TensorMap, element: Element, shared: u32) -> Result<()> {
     let rank = usize::from(map.rank);
     for (dimension, extent) in map.box_extents[..rank].iter().enumerate() {
         require((1..=256).contains(extent), || {
             format!("{extent} elements of the box in dimension {dimension}")
         })?;
     }
-    // Without interleaving, the innermost dimension has no steps.
-    let stepped = usize::from(map.interleave == 0);
-    for (dimension, step) in map.element_strides[..rank].iter().enumerate().skip(stepped) {
+    // That of dimension 0 is not used without interleaving, but checked all the same.
+    for (dimension, step) in map.element_strides[..rank].iter().enumerate() {
         require((1..=8).contains(step), || format!("steps of {step} in dimension {dimension}"))?;
     }
     let inner = u64::from(map.box_extents[0]);
@@ -158,10 +126,18 @@ fn check_box(map: &TensorMap, element: Element) -> Result<()> {
     require(!element.is_spread() || inner == 128, || {
         format!("{inner} elements of the box in dimension 0, 128 are needed")
     })?;
+    require(row.is_multiple_of(16), || {
+        format!("a row of the box has {row} bytes, a multiple of 16 is needed")
+    })?;
+    // Undocumented, like the check of the rows of interleaved boxes. Rows count as wide as they are, also
+    // where the swizzle puts them further apart.
+    let extents = map.box_extents[1..rank].iter().zip(&map.element_strides[1..rank]);
+    let rows: u64 =
+        extents.map(|(extent, step)| u64::from(*extent).div_ceil((*step).into())).product();
+    require(row * rows <= shared.into(), || {
+        format!("the box has {} bytes, there are {shared} of shared memory", row * rows)
+    })?;
     if map.interleave == 0 {
-        require(row.is_multiple_of(16), || {
-            format!("a row of the box has {row} bytes, a multiple of 16 is needed")
-        })?;
         let span = SPANS[usize::from(map.swizzle)];
         require(span.is_none_or(|span| row <= span), || {
             format!("a row of the box has {row} bytes, the swizzle's span is {span:?}")
@@ -195,8 +171,9 @@ api! {
         extents: In<u64>, strides: In<u64>, box_extents: In<u32>, element_strides: In<u32>,
         interleave: c_uint, swizzle: c_uint, l2_promotion: c_uint, fill: c_uint,
     ) {
-        let capability = driver()?.machine.device().capability;
-        if capability < (9, 0) {
+        let driver = driver()?;
+        let device = driver.machine.device();
+        if device.capability < (9, 0) {
             return Err(Code::NotSupported.because("tensor maps need compute capability 9.0"));
         }
         require(to.address().is_multiple_of(64), || {
@@ -217,7 +194,7 @@ api! {
             box_extents: per_dimension(box_extents, dimensions, u16::MAX)?,
             element_strides: per_dimension(element_strides, dimensions, u8::MAX)?,
         };
-        check(&map, capability)?;
+        check(&map, device)?;
         to.write(TensorMapBytes(map.encode()))
     }
 }

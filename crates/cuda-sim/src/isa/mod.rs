@@ -20,6 +20,7 @@ mod memory;
 mod program;
 mod rounding;
 mod warp_wide;
+mod wgmma;
 
 pub(crate) use decode::Symbols;
 pub(crate) use memory::Copies;
