@@ -30,22 +30,60 @@ impl Plane {
     ///
     /// # Safety
     ///
-    /// The plane has the page, and these keys are written. The tile has a block's rows, which nobody touches until
-    /// all threads have waited for their copies.
+    /// As [`start_copy_of`](Self::start_copy_of), of a block's rows.
     #[inline(always)]
     pub(crate) unsafe fn start_copy<const THREADS: u32>(self, page: u32, keys: u32, to: RowTile) {
         let thread = thread::thread_idx_x();
-        let (first, chunk) = (thread / RowTile::CHUNKS, thread % RowTile::CHUNKS);
+        // SAFETY: the caller's promise.
+        unsafe { self.start_copy_of::<THREADS, { BLOCK as u32 }>(thread, page, 0, keys, to) }
+    }
+
+    /// The `thread`-th of `THREADS` threads: starts its part of the copy of `TOKENS` tokens of a page, from `first`
+    /// on, to the first rows of a tile; those tokens that are not before `keys` become zero.
+    ///
+    /// # Safety
+    ///
+    /// The plane has the page, and these keys are written. The tile has the rows, which nobody touches until all
+    /// threads have waited for their copies.
+    #[inline(always)]
+    pub(crate) unsafe fn start_copy_of<const THREADS: u32, const TOKENS: u32>(
+        self,
+        thread: u32,
+        page: u32,
+        first: u32,
+        keys: u32,
+        to: RowTile,
+    ) {
+        let (first_row, chunk) = (thread / RowTile::CHUNKS, thread % RowTile::CHUNKS);
         let rows = THREADS / RowTile::CHUNKS;
         let from = self.base + u64::from(page) * self.page_stride + bytes(u64::from(chunk * CHUNK));
-        for nth in 0..BLOCK as u32 / rows {
-            let row = first + nth * rows;
-            // Of a row that is not read its address is none of the cache's, perhaps.
-            let (given, source) = if row < keys { (16, row) } else { (0, 0) };
-            let source = from + u64::from(source) * self.token_stride;
+        // One after the other: were each place computed by itself, the compiler would keep all their distances.
+        let (mut source, step) = (
+            from + u64::from(first + first_row) * self.token_stride,
+            u64::from(rows) * self.token_stride,
+        );
+        for nth in 0..TOKENS / rows {
+            let row = first_row + nth * rows;
+            let place = to.chunk(row, chunk).address();
+            // Of a token that is not read its address is none of the cache's, perhaps.
+            let (given, source_of_given) =
+                if first + row < keys { (16, source) } else { (0, from) };
             // SAFETY: the caller promises the keys, and the tile's rows.
-            unsafe { ptx::cp_async_cg_16(to.chunk(row, chunk).address(), source, given) };
+            unsafe { ptx::cp_async_cg_16(place, source_of_given, given) };
+            source += step;
         }
+    }
+}
+
+/// One thread: waits until the first of its last `stages - 1` groups of copies has arrived.
+#[inline(always)]
+pub(crate) fn wait_for_first(stages: u32) {
+    match stages {
+        2 => ptx::cp_async_wait_group::<0>(),
+        3 => ptx::cp_async_wait_group::<1>(),
+        4 => ptx::cp_async_wait_group::<2>(),
+        5 => ptx::cp_async_wait_group::<3>(),
+        _ => ptx::cp_async_wait_group::<4>(),
     }
 }
 

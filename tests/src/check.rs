@@ -1,7 +1,7 @@
 //! Whether a backend gave what it must, within the contract's tolerances.
 
 use half::bf16;
-use msa::trace::{BlockIds, Expected, Outcome, Trace};
+use msa::trace::{BlockIds, Expected, Outcome, Tensor, Trace};
 use msa::{HEAD_DIM, IdOrder, Selection};
 use rayon::prelude::*;
 
@@ -40,6 +40,21 @@ pub fn check_rows(
     rows: impl IntoIterator<Item = usize>,
 ) -> Result<Verdict, CheckError> {
     judge(trace, outcome, None, rows)
+}
+
+/// How many of a step's lists of block ids, i32 `[index_heads, rows, topk]`, the contract does not allow, judged by the
+/// oracle's scores.
+///
+/// # Panics
+/// If they are another step's, or the step has no indexer's operands.
+pub fn wrong_lists(trace: &Trace, ids: &Tensor<i32, 3>) -> usize {
+    let [index_heads, rows, _] = ids.shape();
+    let lists = (0..index_heads * rows).into_par_iter();
+    let is_wrong = |at: &usize| {
+        let (kv_head, row) = (at / rows, at % rows);
+        !may_select(trace, row, kv_head, oracle::list(ids, kv_head, row))
+    };
+    lists.filter(is_wrong).count()
 }
 
 /// How far an outcome is from what it must be. A NaN where there must be none makes every figure that
@@ -148,7 +163,7 @@ impl List<'_> {
         let right = match wanted {
             Some(wanted) if wanted == ids => true,
             Some(_) if as_given || trace.exact_scores => false,
-            _ => self.may_be_selected(ids),
+            _ => may_select(trace, row, kv_head, ids),
         };
 
         let mut tally = Tally::default();
@@ -167,16 +182,16 @@ impl List<'_> {
         }
         tally
     }
+}
 
-    /// Whether the oracle's scores allow this list.
-    fn may_be_selected(&self, ids: &[i32]) -> bool {
-        let selection = &self.trace.selection;
-        let scores = oracle::scores(self.trace, self.row, self.kv_head);
-        if self.trace.exact_scores {
-            ids == oracle::select(&scores, selection)
-        } else {
-            may_be_selected(&oracle::forced(&scores, selection), selection, ids)
-        }
+/// Whether the oracle's scores allow this list.
+fn may_select(trace: &Trace, row: usize, kv_head: usize, ids: &[i32]) -> bool {
+    let selection = &trace.selection;
+    let scores = oracle::scores(trace, row, kv_head);
+    if trace.exact_scores {
+        ids == oracle::select(&scores, selection)
+    } else {
+        may_be_selected(&oracle::forced(&scores, selection), selection, ids)
     }
 }
 

@@ -162,7 +162,8 @@ pub(crate) fn group(trace: &Trace) -> usize {
     trace.q.shape()[1] / trace.kv_pages.shape()[4]
 }
 
-fn indexer_inputs(trace: &Trace) -> &IndexerInputs {
+/// The operands of the step's indexer.
+pub(crate) fn indexer_inputs(trace: &Trace) -> &IndexerInputs {
     match &trace.block_ids {
         BlockIds::Indexer(inputs) | BlockIds::Given(_, Some(inputs)) => inputs,
         BlockIds::Given(_, None) => panic!("the trace has no indexer's operands"),

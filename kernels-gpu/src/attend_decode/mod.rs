@@ -32,7 +32,7 @@ use msa_abi::AttendParams;
 use self::lists::Lists;
 use self::result::Results;
 use self::shared_plan::SharedPlan;
-use crate::block_copy::Plane;
+use crate::block_copy::{Plane, wait_for_first};
 use crate::div_rem::div_rem;
 use crate::request::{Request, keys_before};
 use crate::row_tile::RowTile;
@@ -145,13 +145,7 @@ impl Ring {
     /// Its copy was started, and all threads come here for each plane in turn.
     #[inline(always)]
     unsafe fn arrived(self, nth: u32) -> RowTile {
-        match self.stages {
-            2 => ptx::cp_async_wait_group::<0>(),
-            3 => ptx::cp_async_wait_group::<1>(),
-            4 => ptx::cp_async_wait_group::<2>(),
-            5 => ptx::cp_async_wait_group::<3>(),
-            _ => ptx::cp_async_wait_group::<4>(),
-        }
+        wait_for_first(self.stages);
         thread::sync_threads();
         // SAFETY: that was the barrier behind all uses of the plane before, whose stage it is.
         unsafe { self.start(nth + self.stages - 1) };

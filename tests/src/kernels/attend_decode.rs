@@ -42,11 +42,11 @@ pub struct Attended {
 pub fn attend(
     trace: &Trace,
     ids: &Tensor<i32, 3>,
-    (file, device): (&str, &str),
+    target: (&str, &str),
     split: Split,
     order: Order,
 ) -> Result<Attended, Fault> {
-    let step = Step::new(file, device, trace, 0);
+    let step = Step::attention(target, trace, 0);
     let ([rows, heads, _], [kv_heads, _, topk]) = (trace.q.shape(), ids.shape());
     let group = heads / kv_heads;
     let slots = rows * kv_heads * topk * group;

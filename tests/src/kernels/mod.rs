@@ -2,6 +2,7 @@
 
 pub mod attend_decode;
 pub mod block_topk;
+pub mod index;
 mod step;
 
 use std::path::Path;

@@ -6,29 +6,52 @@ use msa::BLOCK;
 use msa::trace::{Tensor, Trace};
 use msa_abi::{BatchParams, CacheParams, DevicePtr};
 
+use crate::oracle;
+
 /// A step's operands on a simulated device that has the kernels of one file of `host/ptx`.
 pub(super) struct Step {
     machine: Machine,
     module: Module,
     pub(super) batch: BatchParams,
-    /// bf16 `[rows, heads, 128]`
+    /// bf16 `[rows, heads, 128]`: the operator's queries
     pub(super) q: DevicePtr<u16>,
+    /// The operator's own cache.
     pub(super) cache: CacheParams,
 }
 
 impl Step {
-    /// The operands of attention, after `padding` rows more than the step has.
-    pub(super) fn new(file: &str, device: &str, trace: &Trace, padding: u32) -> Self {
+    /// The operands of attention, with `padding` rows more than the step has.
+    pub(super) fn attention(target: (&str, &str), trace: &Trace, padding: u32) -> Self {
+        Self::new(target, trace, padding, &trace.q, &trace.kv_pages, &trace.kv_page_table)
+    }
+
+    /// The operands of the indexer, with `padding` rows more than the step has.
+    ///
+    /// # Panics
+    /// If the trace has none.
+    pub(super) fn indexer(target: (&str, &str), trace: &Trace, padding: u32) -> Self {
+        let inputs = oracle::indexer_inputs(trace);
+        let (pages, table) = (&inputs.index_k_pages, &inputs.index_page_table);
+        Self::new(target, trace, padding, &inputs.index_q, pages, table)
+    }
+
+    fn new(
+        (file, device): (&str, &str),
+        trace: &Trace,
+        padding: u32,
+        q: &Tensor<bf16, 3>,
+        pages: &Tensor<bf16, 6>,
+        table: &Tensor<u32, 2>,
+    ) -> Self {
         let (machine, module) = super::load_module(file, device);
-        let rows = trace.q.shape()[0] as u32 + padding;
         let batch = BatchParams {
             row_offsets: upload(&machine, &trace.row_offsets),
             cache_lengths: upload(&machine, &trace.cache_lengths),
             batch: trace.cache_lengths.len() as u32,
-            rows,
+            rows: q.shape()[0] as u32 + padding,
         };
-        let cache = cache(&machine, &trace.kv_pages, &trace.kv_page_table, trace.layer_idx);
-        let q = upload_bf16(&machine, trace.q.data());
+        let cache = cache(&machine, pages, table, trace.layer_idx);
+        let q = upload_bf16(&machine, q.data());
         Self { machine, module, batch, q, cache }
     }
 

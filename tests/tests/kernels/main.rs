@@ -3,3 +3,4 @@
 
 mod attend_decode;
 mod block_topk;
+mod index;

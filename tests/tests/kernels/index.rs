@@ -1,0 +1,167 @@
+//! The indexer on the device, against the oracle.
+
+use cuda_sim::Order;
+use half::bf16;
+use msa::trace::{BlockIds, Tensor, Trace};
+use msa::{BLOCK, HEAD_DIM, IdOrder, Selection};
+use msa_tests::check::wrong_lists;
+use msa_tests::generate::{Recipe, Request, Values};
+use msa_tests::kernels::FILES;
+use msa_tests::kernels::index::{Scored, Split, UNWRITTEN, decode};
+use msa_tests::oracle;
+
+fn requests(requests: &[(usize, usize)]) -> Vec<Request> {
+    requests.iter().map(|(new_tokens, cached)| Request::new(*new_tokens, *cached)).collect()
+}
+
+fn selection(topk: usize, init_blocks: usize, local_blocks: usize, id_order: IdOrder) -> Selection {
+    Selection { topk, init_blocks, local_blocks, id_order }
+}
+
+/// A step whose scores are exact, with `kv_heads` index heads.
+fn exact(seed: u64, index_heads: usize, batch: &[(usize, usize)]) -> Recipe {
+    Recipe {
+        seed,
+        requests: requests(batch),
+        heads: index_heads,
+        kv_heads: index_heads,
+        values: Values::SmallIntegers,
+        ..Recipe::default()
+    }
+}
+
+/// The step with NaN, infinities and large numbers among the keys that rows see: whole keys, and so many that some
+/// blocks have no other.
+fn with_hostile_keys(mut trace: Trace) -> Trace {
+    let BlockIds::Indexer(inputs) = &mut trace.block_ids else {
+        panic!("a recipe gives the indexer's operands");
+    };
+    let kinds = [bf16::NAN, bf16::INFINITY, bf16::from_f32(-1e4), bf16::NEG_INFINITY];
+    for (nth, key) in inputs.index_k_pages.data_mut().chunks_mut(HEAD_DIM).enumerate() {
+        let (page, token) = (nth / BLOCK, nth % BLOCK);
+        match page % 4 {
+            0 => key[nth % HEAD_DIM] = bf16::NAN,
+            1 if token % 3 == 0 => key[nth % HEAD_DIM] = kinds[nth / 3 % 4],
+            _ => {}
+        }
+    }
+    trace
+}
+
+/// The first rows of each head's, without the padding after them, which has to be empty.
+fn without_padding(ids: &Tensor<i32, 3>, rows: usize) -> Tensor<i32, 3> {
+    let [heads, all, topk] = ids.shape();
+    let of_heads = || ids.data().chunks(all * topk);
+    assert!(of_heads().all(|ids| ids[rows * topk..].iter().all(|id| *id == -1)), "padding");
+    Tensor::new(
+        [heads, rows, topk],
+        of_heads().flat_map(|ids| &ids[..rows * topk]).copied().collect(),
+    )
+}
+
+fn judge_ids(trace: &Trace, ids: &Tensor<i32, 3>, what: &str) {
+    let ids = without_padding(ids, trace.q.shape()[0]);
+    assert_eq!(wrong_lists(trace, &ids), 0, "{what}");
+}
+
+/// Every score of a horizon, and nothing beyond it.
+fn judge_scores(trace: &Trace, scored: &Scored, what: &str) {
+    let [heads, rows, stride] = scored.scores.shape();
+    for (line, scores) in scored.scores.data().chunks(stride).enumerate() {
+        let (head, row) = (line / rows, line % rows);
+        let expected = match row < trace.q.shape()[0] {
+            true => oracle::scores(trace, row, head),
+            false => vec![],
+        };
+        let (seen, beyond) = scores.split_at(expected.len());
+        for (block, (&score, expected)) in seen.iter().zip(expected).enumerate() {
+            let is_right = f64::from(score) == expected
+                || (f64::from(score) - expected).abs() <= 1e-3 + 1e-3 * expected.abs();
+            assert!(
+                is_right,
+                "{what}: row {row}, head {head} of {heads}, block {block}: {score}, not {expected}"
+            );
+        }
+        assert!(beyond.iter().all(|score| *score == UNWRITTEN), "{what}: row {row}, head {head}");
+    }
+}
+
+fn run_decode(
+    trace: &Trace,
+    padding: u32,
+    target: (&str, &str),
+    split: Split,
+    order: Order,
+) -> Scored {
+    let what = format!("{target:?}, {split:?}, {order:?}");
+    let scored = decode(trace, padding, target, split, order)
+        .unwrap_or_else(|fault| panic!("{what}: {fault}"));
+    judge_scores(trace, &scored, &what);
+    judge_ids(trace, &scored.block_ids, &what);
+    scored
+}
+
+#[test]
+fn decode_is_right_on_every_device() {
+    let recipe = Recipe {
+        requests: requests(&[(1, 5000), (0, 300), (1, 0), (1, 127), (1, 128)]),
+        shared_blocks: 3,
+        ..Recipe::default()
+    };
+    let exact = exact(1, 2, &[(4, 1000), (1, 2600)]).trace();
+    for (seed, target) in (0..).zip(FILES) {
+        for order in [Order::InTurn, Order::Random(seed)] {
+            let split = Split { splits: 2, stages: 3 };
+            run_decode(&recipe.trace(), 2, target, split, order);
+            run_decode(&exact, 0, target, split, order);
+        }
+    }
+}
+
+#[test]
+fn the_split_of_decode_does_not_change_a_bit() {
+    let recipe =
+        Recipe { seed: 3, requests: requests(&[(2, 12_000), (1, 40)]), ..Recipe::default() };
+    let trace = recipe.trace();
+    let whole = run_decode(&trace, 0, FILES[1], Split { splits: 1, stages: 2 }, Order::InTurn);
+    for (splits, stages) in [(2, 4), (3, 6), (7, 5), (40, 2)] {
+        let split = Split { splits, stages };
+        let other = run_decode(&trace, 0, FILES[1], split, Order::Random(splits.into()));
+        assert!(other.scores == whole.scores && other.block_ids == whole.block_ids, "{split:?}");
+    }
+}
+
+#[test]
+fn speculative_rows_and_several_heads_are_right() {
+    for (seed, (index_heads, width)) in (0..).zip([(1, 8), (2, 5), (3, 7), (4, 4), (8, 3), (16, 2)])
+    {
+        let batch = [(width, 700), (0, 9), (width - 1, 126), (1, 383)];
+        let recipe = Recipe {
+            layers: 2,
+            layer_idx: 1,
+            selection: selection(5, 1, 2, IdOrder::Ascending),
+            ..exact(seed, index_heads, &batch)
+        };
+        let split = Split { splits: 1 + seed as u32 % 3, stages: 2 + seed as u32 % 3 };
+        run_decode(&recipe.trace(), seed as u32, FILES[1], split, Order::Random(seed));
+    }
+}
+
+#[test]
+fn decode_passes_over_keys_that_are_no_numbers() {
+    for seed in 0..3 {
+        let trace = with_hostile_keys(exact(seed, 2, &[(3, 2000), (1, 500)]).trace());
+        run_decode(&trace, 1, FILES[1], Split { splits: 1, stages: 3 }, Order::Random(seed));
+    }
+}
+
+#[test]
+fn decode_reads_each_key_once_and_waits_for_no_bank() {
+    let trace = Recipe { requests: requests(&[(4, 16_000)]), ..Recipe::default() }.trace();
+    let scored = run_decode(&trace, 0, FILES[1], Split { splits: 2, stages: 3 }, Order::InTurn);
+    let totals = &scored.counters[0].totals;
+    let fewest = 256 * 16_004;
+    let moved = 32 * totals.global_loads.sectors;
+    assert!(moved as f64 <= 1.02 * fewest as f64, "{moved} bytes are moved, {fewest} needed");
+    assert_eq!(totals.shared.conflicts, 0);
+}
