@@ -73,10 +73,18 @@ impl PairTile {
         }
     }
 
+    /// The longest horizon among `pairs` pairs, the `first` one and those after it; 0 if the tile has none of them.
+    #[inline(always)]
+    pub(crate) const fn longest_horizon(self, first: u32, pairs: u32) -> u32 {
+        let end = if first + pairs < self.len { first + pairs } else { self.len };
+        // Later pairs see more.
+        if first < end { self.horizon(end - 1) } else { 0 }
+    }
+
     /// The blocks of its longest horizon, that of the last pair, cut to `most`.
     #[inline(always)]
     pub(crate) const fn blocks(self, most: u32) -> u32 {
-        let blocks = self.horizon(self.len - 1).div_ceil(BLOCK as u32);
+        let blocks = self.longest_horizon(0, self.len).div_ceil(BLOCK as u32);
         if blocks < most { blocks } else { most }
     }
 
@@ -121,6 +129,7 @@ mod tests {
         let tile = PairTile::of_request::<16>(REQUEST, 0, 8).expect("56 pairs");
         assert_eq!([0, 7, 8, 15, 16].map(|nth| tile.horizon(nth)), [127, 127, 128, 128, 0]);
         assert_eq!(tile.blocks(99), 1);
+        assert_eq!([0, 1, 15, 16].map(|first| tile.longest_horizon(first, 8)), [127, 128, 128, 0]);
         let tile = PairTile::of_request::<16>(REQUEST, 16, 8).expect("56 pairs");
         assert_eq!([99, 1].map(|most| tile.blocks(most)), [2, 1]);
     }

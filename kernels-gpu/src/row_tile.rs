@@ -31,7 +31,7 @@ impl RowTile {
     /// Where a chunk of a row is.
     #[inline(always)]
     pub(crate) const fn chunk(self, row: u32, chunk: u32) -> SharedPtr<Chunk> {
-        self.0.add(row * Self::CHUNKS + (chunk ^ row % 8))
+        self.0.add(row * Self::CHUNKS + (chunk ^ (row % 8)))
     }
 
     /// A warp: operand A of 16 rows from `row` on, and columns `16 step ..`.

@@ -3,8 +3,7 @@ use core::array::from_fn;
 use cuda_std::prelude::*;
 use msa_abi::BlockTopkParams;
 
-use super::forced::Forced;
-use super::key::{Key, ScoreRank};
+use crate::select::{Forced, Key, Keys, ScoreRank};
 
 /// Scores that a thread reads before it waits for the first of them.
 const AT_ONCE: usize = BlockTopkParams::SCORES_AT_ONCE as usize;
@@ -60,20 +59,6 @@ impl RowKeys {
         keys
     }
 
-    /// One thread: calls `visit` with each of its keys that can be chosen.
-    #[inline]
-    pub(super) fn for_each(self, visit: impl Fn(Key)) {
-        self.for_each_group(|place, ids| {
-            // SAFETY: the place is this thread's, and `load` wrote it.
-            let ranks = unsafe { place.read() };
-            for (rank, id) in ranks.into_iter().zip(ids) {
-                if rank.is_selectable() {
-                    visit(Key::new(rank, id));
-                }
-            }
-        });
-    }
-
     /// One thread: calls `visit` with the place and the ids of each group of its keys. The last ids may
     /// be past the row's end.
     #[inline(always)]
@@ -85,5 +70,20 @@ impl RowKeys {
             place = place.add(self.threads);
             first += AT_ONCE as u32 * self.threads;
         }
+    }
+}
+
+impl Keys for RowKeys {
+    #[inline]
+    fn for_each(self, visit: impl Fn(Key)) {
+        self.for_each_group(|place, ids| {
+            // SAFETY: the place is this thread's, and `load` wrote it.
+            let ranks = unsafe { place.read() };
+            for (rank, id) in ranks.into_iter().zip(ids) {
+                if rank.is_selectable() {
+                    visit(Key::new(rank, id));
+                }
+            }
+        });
     }
 }

@@ -30,6 +30,15 @@ pub struct Scored {
     pub counters: Vec<Counters>,
 }
 
+/// What `index_prefill` and, where the work is split, `index_merge` gave.
+#[derive(Clone, Debug)]
+pub struct Selected {
+    /// i32 `[index_heads, rows, topk]`
+    pub block_ids: Tensor<i32, 3>,
+    /// What each launch cost.
+    pub counters: Vec<Counters>,
+}
+
 /// A number that no score is.
 pub const UNWRITTEN: f32 = -7e33;
 
@@ -87,6 +96,38 @@ pub fn decode(
         block_ids: ids(&step, &params),
         counters: vec![scoring, selecting],
     })
+}
+
+/// Selects the blocks of a step with some rows of padding.
+///
+/// # Errors
+/// If a kernel does what it must not do.
+///
+/// # Panics
+/// If there is no such file or device, or the trace has no indexer's operands.
+pub fn prefill(
+    trace: &Trace,
+    padding: u32,
+    target: (&str, &str),
+    split: Split,
+    order: Order,
+) -> Result<Selected, Fault> {
+    let step = Step::indexer(target, trace, padding);
+    let params = params(&step, trace, split, IndexParams::PREFILL_PAIRS);
+    let launch = Launch {
+        dynamic_shared: IndexParams::prefill_shared_bytes(params.topk, split.stages),
+        ..launch(&params)
+    };
+    let mut counters = vec![step.launch("index_prefill", &launch, order, &params)?];
+    if split.splits > 1 {
+        let launch = Launch {
+            grid: [params.batch.rows, params.index_heads, 1],
+            block: [IndexParams::MERGE_THREADS, 1, 1],
+            ..Launch::default()
+        };
+        counters.push(step.launch("index_merge", &launch, order, &params)?);
+    }
+    Ok(Selected { block_ids: ids(&step, &params), counters })
 }
 
 /// What all kernels are given; the scores are missing.

@@ -7,7 +7,7 @@ use msa::{BLOCK, HEAD_DIM, IdOrder, Selection};
 use msa_tests::check::wrong_lists;
 use msa_tests::generate::{Recipe, Request, Values};
 use msa_tests::kernels::FILES;
-use msa_tests::kernels::index::{Scored, Split, UNWRITTEN, decode};
+use msa_tests::kernels::index::{Scored, Selected, Split, UNWRITTEN, decode, prefill};
 use msa_tests::oracle;
 
 fn requests(requests: &[(usize, usize)]) -> Vec<Request> {
@@ -121,7 +121,7 @@ fn decode_is_right_on_every_device() {
 #[test]
 fn the_split_of_decode_does_not_change_a_bit() {
     let recipe =
-        Recipe { seed: 3, requests: requests(&[(2, 12_000), (1, 40)]), ..Recipe::default() };
+        Recipe { seed: 3, requests: requests(&[(2, 48_000), (1, 40)]), ..Recipe::default() };
     let trace = recipe.trace();
     let whole = run_decode(&trace, 0, FILES[1], Split { splits: 1, stages: 2 }, Order::InTurn);
     for (splits, stages) in [(2, 4), (3, 6), (7, 5), (40, 2)] {
@@ -164,4 +164,108 @@ fn decode_reads_each_key_once_and_waits_for_no_bank() {
     let moved = 32 * totals.global_loads.sectors;
     assert!(moved as f64 <= 1.02 * fewest as f64, "{moved} bytes are moved, {fewest} needed");
     assert_eq!(totals.shared.conflicts, 0);
+}
+
+fn run_prefill(
+    trace: &Trace,
+    padding: u32,
+    target: (&str, &str),
+    split: Split,
+    order: Order,
+) -> Selected {
+    let what = format!("{target:?}, {split:?}, {order:?}");
+    let selected = prefill(trace, padding, target, split, order)
+        .unwrap_or_else(|fault| panic!("{what}: {fault}"));
+    judge_ids(trace, &selected.block_ids, &what);
+    selected
+}
+
+#[test]
+fn prefill_is_right_on_every_device() {
+    let batch = [(150, 1000), (0, 300), (9, 126), (1, 2500), (20, 0)];
+    let normal =
+        Recipe { requests: requests(&batch), shared_blocks: 2, ..Recipe::default() }.trace();
+    let exact = exact(5, 2, &batch).trace();
+    for (seed, target) in (0..).zip(FILES) {
+        let order = Order::Random(seed);
+        run_prefill(&normal, 3, target, Split { splits: 1, stages: 2 }, Order::InTurn);
+        run_prefill(&exact, 2, target, Split { splits: 3, stages: 2 }, order);
+    }
+}
+
+#[test]
+fn prefill_selects_what_decode_does_however_it_is_split() {
+    let recipe = Recipe {
+        seed: 6,
+        requests: requests(&[(140, 5000), (3, 900)]),
+        selection: selection(6, 1, 1, IdOrder::Score),
+        ..Recipe::default()
+    };
+    let trace = recipe.trace();
+    let scored = run_decode(&trace, 0, FILES[1], Split { splits: 1, stages: 2 }, Order::InTurn);
+    for (splits, stages) in [(1, 2), (1, 6), (2, 3), (3, 4), (5, 5), (7, 2), (60, 2)] {
+        let split = Split { splits, stages };
+        let selected = run_prefill(&trace, 0, FILES[1], split, Order::Random(splits.into()));
+        assert_eq!(selected.block_ids, scored.block_ids, "{split:?}");
+    }
+}
+
+#[test]
+fn lists_of_every_length_and_order_are_right() {
+    for (seed, (topk, init_blocks, local_blocks)) in (0..).zip([
+        (1, 0, 1),
+        (2, 3, 1),
+        (3, 1, 1),
+        (16, 0, 0),
+        (33, 2, 9),
+        (64, 0, 1),
+        (64, 99, 0),
+    ]) {
+        for id_order in [IdOrder::Score, IdOrder::Ascending] {
+            let recipe = Recipe {
+                selection: selection(topk, init_blocks, local_blocks, id_order),
+                ..exact(seed, 1, &[(17, 9000), (12, 30)])
+            };
+            for splits in [1, 4] {
+                let split = Split { splits, stages: 2 };
+                run_prefill(&recipe.trace(), 1, FILES[1], split, Order::Random(seed));
+            }
+        }
+    }
+}
+
+#[test]
+fn prefill_of_several_heads_and_layers_is_right() {
+    for (seed, index_heads) in (0..).zip([2, 3, 4, 8]) {
+        let recipe = Recipe {
+            layers: 2,
+            layer_idx: 1,
+            selection: selection(4, 0, 1, IdOrder::Ascending),
+            ..exact(seed, index_heads, &[(70, 700), (0, 9), (2, 126), (1, 383)])
+        };
+        let split = Split { splits: 1 + seed as u32 % 2, stages: 3 };
+        run_prefill(&recipe.trace(), 200, FILES[1], split, Order::Random(seed));
+    }
+}
+
+#[test]
+fn prefill_passes_over_keys_that_are_no_numbers() {
+    for seed in 0..3 {
+        let trace = with_hostile_keys(exact(seed, 2, &[(75, 2000), (10, 500)]).trace());
+        let split = Split { splits: 1 + seed as u32, stages: 2 };
+        run_prefill(&trace, 1, FILES[1], split, Order::Random(seed));
+    }
+}
+
+#[test]
+fn a_full_tile_multiplies_little_in_vain() {
+    let (rows, cached) = (128, 8192);
+    let trace = Recipe { requests: requests(&[(rows, cached)]), ..Recipe::default() }.trace();
+    let split = Split { splits: 1, stages: 2 };
+    let selected = run_prefill(&trace, 0, FILES[1], split, Order::InTurn);
+    let counters = &selected.counters[0];
+    let issued: u64 = counters.mma_flops.values().sum();
+    let seen: usize = (0..rows).map(|row| cached + row + 1).sum();
+    let useful = (2 * HEAD_DIM * seen) as f64 / issued as f64;
+    assert!(useful >= 0.9, "{useful}");
 }

@@ -5,14 +5,14 @@ use crate::share_out::share_out;
 
 /// Some keys in the block's shared memory, in any order. Unused places hold [`Key::LAST`].
 #[derive(Clone, Copy)]
-pub(super) struct KeyList {
+pub(crate) struct KeyList {
     len: SharedPtr<u32>,
     keys: SharedPtr<Key>,
 }
 
 impl KeyList {
     /// Keys that a thread compares together; a list has room for a multiple of them.
-    pub(super) const AT_ONCE: u32 = 8;
+    pub(crate) const AT_ONCE: u32 = 8;
 
     /// The list whose length and keys are at these places.
     ///
@@ -20,7 +20,7 @@ impl KeyList {
     ///
     /// Nothing else is there. At the next barrier the length is 0 and all keys are [`Key::LAST`]; they
     /// start at a multiple of 16 bytes.
-    pub(super) const unsafe fn at(len: SharedPtr<u32>, keys: SharedPtr<Key>) -> Self {
+    pub(crate) const unsafe fn at(len: SharedPtr<u32>, keys: SharedPtr<Key>) -> Self {
         Self { len, keys }
     }
 
@@ -31,7 +31,7 @@ impl KeyList {
     /// The list has room, no other key of it is equal, and a barrier lies before this and between this
     /// and any reading.
     #[inline(always)]
-    pub(super) unsafe fn push(self, key: Key) {
+    pub(crate) unsafe fn push(self, key: Key) {
         // SAFETY: the place is in the list, and no other thread gets it.
         unsafe { self.keys.add(self.len.atomic_add(1)).write(key) }
     }
@@ -42,7 +42,7 @@ impl KeyList {
     ///
     /// A barrier lies between this and every [`push`](Self::push).
     #[inline(always)]
-    pub(super) unsafe fn len(self) -> u32 {
+    pub(crate) unsafe fn len(self) -> u32 {
         // SAFETY: nobody changes it any more.
         unsafe { self.len.read() }
     }
@@ -54,7 +54,7 @@ impl KeyList {
     ///
     /// A barrier lies between this and every [`push`](Self::push).
     #[inline(always)]
-    pub(super) unsafe fn for_each_sorted(self, visit: impl Fn(u32, Key)) {
+    pub(crate) unsafe fn for_each_sorted(self, visit: impl Fn(u32, Key)) {
         // SAFETY: the keys below the length are there, and nobody changes them any more.
         unsafe {
             let len = self.len();

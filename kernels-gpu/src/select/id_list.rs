@@ -1,24 +1,25 @@
 use cuda_std::prelude::*;
-use msa_abi::BlockTopkParams;
+use msa_abi::DevicePtr;
 
 use crate::share_out::share_out;
 
-/// The ids of one row and index head, in global memory: the kernel's result.
+/// The ids of one row and index head, in global memory: a kernel's result.
 #[derive(Clone, Copy)]
-pub(super) struct IdList {
+pub(crate) struct IdList {
     slots: GlobalPtr<i32>,
     len: u32,
 }
 
 impl IdList {
-    /// The list of the `line`-th row, counted through all index heads.
+    /// The list of the `line`-th row, counted through all index heads, in i32 `[index_heads, rows, topk]`.
     ///
     /// # Safety
     ///
-    /// `params` are the kernel's, the line is one of theirs, and no other block of threads has it.
-    pub(super) unsafe fn of_line(params: &BlockTopkParams, line: u64) -> Self {
-        let lists = GlobalPtr::from_address(params.block_ids.address());
-        Self { slots: lists.add(line * u64::from(params.topk)), len: params.topk }
+    /// The ids are the kernel's, they have the line, and no other block of threads has it.
+    #[inline(always)]
+    pub(crate) unsafe fn of_line(block_ids: DevicePtr<i32>, topk: u32, line: u64) -> Self {
+        let lists = GlobalPtr::from_address(block_ids.address());
+        Self { slots: lists.add(line * u64::from(topk)), len: topk }
     }
 
     /// One thread: writes an id to its slot.
@@ -27,14 +28,14 @@ impl IdList {
     ///
     /// The list has that slot, and no other thread writes it.
     #[inline(always)]
-    pub(super) unsafe fn put(self, slot: u32, id: u32) {
+    pub(crate) unsafe fn put(self, slot: u32, id: u32) {
         // SAFETY: the caller promises the slot.
         unsafe { self.slots.add(u64::from(slot)).write(id as i32) }
     }
 
     /// All threads of the block: writes -1 to every slot but the first `used`.
     #[inline(always)]
-    pub(super) fn leave_empty(self, used: u32) {
+    pub(crate) fn leave_empty(self, used: u32) {
         share_out(self.len.saturating_sub(used), |nth| {
             // SAFETY: the list has that slot, and the numbers are shared out.
             unsafe { self.slots.add(u64::from(used + nth)).write(-1) }

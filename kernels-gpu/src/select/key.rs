@@ -6,7 +6,7 @@ use msa_abi::MAX_BLOCKS;
 /// same key, a higher score comes before a lower one, and equal scores go by ascending id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(transparent)]
-pub(super) struct Key(u64);
+pub(crate) struct Key(u64);
 
 /// Bits of a key that hold the id.
 const ID_BITS: u32 = 16;
@@ -15,28 +15,28 @@ const _: () = assert!(MAX_BLOCKS <= 1 << ID_BITS);
 
 impl Key {
     /// Bits of a key that are in use.
-    pub(super) const BITS: u32 = u32::BITS + ID_BITS;
+    pub(crate) const BITS: u32 = u32::BITS + ID_BITS;
 
     /// Comes after every other key; stands where there is none.
-    pub(super) const LAST: Self = Self(u64::MAX);
+    pub(crate) const LAST: Self = Self(u64::MAX);
 
     /// The key of a block by its score's rank.
-    pub(super) const fn new(rank: ScoreRank, id: u32) -> Self {
+    pub(crate) const fn new(rank: ScoreRank, id: u32) -> Self {
         Self((rank.0 as u64) << ID_BITS | id as u64)
     }
 
     /// The key that orders blocks by their id alone.
-    pub(super) const fn by_id(id: u32) -> Self {
+    pub(crate) const fn by_id(id: u32) -> Self {
         Self(id as u64)
     }
 
     /// The block's id.
-    pub(super) const fn id(self) -> u32 {
+    pub(crate) const fn id(self) -> u32 {
         self.0 as u32 % (1 << ID_BITS)
     }
 
     /// All of the key but its last `shift` bits.
-    pub(super) const fn prefix(self, shift: u32) -> u64 {
+    pub(crate) const fn prefix(self, shift: u32) -> u64 {
         self.0 >> shift
     }
 }
@@ -44,14 +44,14 @@ impl Key {
 /// Where a score stands among all floats, the highest first: infinity is rank `0x007f_ffff`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(transparent)]
-pub(super) struct ScoreRank(u32);
+pub(crate) struct ScoreRank(u32);
 
 impl ScoreRank {
     /// The rank of a block that is never chosen.
-    pub(super) const NEVER: Self = Self(u32::MAX);
+    pub(crate) const NEVER: Self = Self(u32::MAX);
 
     /// The score's rank; [`NEVER`](Self::NEVER) for negative infinity and NaN.
-    pub(super) const fn of(score: f32) -> Self {
+    pub(crate) const fn of(score: f32) -> Self {
         // Of NaN this is false as well.
         if score > f32::NEG_INFINITY {
             // -0.0 + 0.0 is 0.0: the two zeros are one score.
@@ -66,7 +66,7 @@ impl ScoreRank {
     }
 
     /// Whether a block of this rank can be chosen.
-    pub(super) fn is_selectable(self) -> bool {
+    pub(crate) fn is_selectable(self) -> bool {
         self != Self::NEVER
     }
 }

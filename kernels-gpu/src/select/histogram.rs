@@ -4,7 +4,7 @@ use super::cut::{Cut, Share};
 
 /// How many undecided keys have each digit, in the block's shared memory.
 #[derive(Clone, Copy)]
-pub(super) struct Histogram(SharedPtr<u32>);
+pub(crate) struct Histogram(SharedPtr<u32>);
 
 /// Digits that a lane looks at.
 const PER_LANE: usize = (Cut::DIGITS / warp::WARP_SIZE) as usize;
@@ -15,7 +15,7 @@ impl Histogram {
     /// # Safety
     ///
     /// It has room for [`Cut::DIGITS`] counts, and nothing else is there. At the next barrier they are 0.
-    pub(super) const unsafe fn at(counts: SharedPtr<u32>) -> Self {
+    pub(crate) const unsafe fn at(counts: SharedPtr<u32>) -> Self {
         Self(counts)
     }
 
@@ -26,7 +26,7 @@ impl Histogram {
     /// The digit is below [`Cut::DIGITS`]. A barrier lies before this, and between this and the
     /// [`share`](Self::share).
     #[inline(always)]
-    pub(super) unsafe fn count(self, digit: u32) {
+    pub(crate) unsafe fn count(self, digit: u32) {
         // SAFETY: the count of that digit is in the histogram.
         unsafe { self.0.add(digit).atomic_add(1) };
     }
@@ -38,7 +38,7 @@ impl Histogram {
     ///
     /// A barrier lies between this and every [`count`](Self::count).
     #[inline]
-    pub(super) unsafe fn share(self, missing: u32) -> Share {
+    pub(crate) unsafe fn share(self, missing: u32) -> Share {
         let lane = warp::lane_id();
         // SAFETY: the lane's counts are in the histogram, and nobody changes them any more.
         let counts: [[u32; 4]; PER_LANE / 4] = core::array::from_fn(|half| unsafe {

@@ -11,7 +11,7 @@ use super::key::Key;
 /// Each step takes one more [`DIGIT_BITS`](Self::DIGIT_BITS) into the prefix. Keys are unique, so with all
 /// their bits in it one key at most is undecided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Cut {
+pub(crate) struct Cut {
     prefix: u64,
     /// Bits below the prefix.
     shift: u32,
@@ -21,51 +21,51 @@ pub(super) struct Cut {
 
 impl Cut {
     /// Bits of a key that a step looks at.
-    pub(super) const DIGIT_BITS: u32 = 8;
+    pub(crate) const DIGIT_BITS: u32 = 8;
 
     /// Values that a digit may have.
-    pub(super) const DIGITS: u32 = 1 << Self::DIGIT_BITS;
+    pub(crate) const DIGITS: u32 = 1 << Self::DIGIT_BITS;
 
     /// Steps until the prefix is all of a key.
-    pub(super) const STEPS: u32 = Key::BITS / Self::DIGIT_BITS;
+    pub(crate) const STEPS: u32 = Key::BITS / Self::DIGIT_BITS;
 
     /// Nothing is sorted yet: all of a row's `blocks` keys are undecided.
-    pub(super) const fn nowhere(blocks: u32) -> Self {
+    pub(crate) const fn nowhere(blocks: u32) -> Self {
         Self { prefix: 0, shift: Key::BITS, before: 0, within: blocks }
     }
 
     /// Steps taken so far.
-    pub(super) const fn steps(self) -> u32 {
+    pub(crate) const fn steps(self) -> u32 {
         (Key::BITS - self.shift) / Self::DIGIT_BITS
     }
 
     /// Keys that are not dropped.
-    pub(super) const fn kept(self) -> u32 {
+    pub(crate) const fn kept(self) -> u32 {
         self.before + self.within
     }
 
     /// How many of the undecided keys are chosen, of `wanted` in all.
-    pub(super) const fn missing(self, wanted: u32) -> u32 {
+    pub(crate) const fn missing(self, wanted: u32) -> u32 {
         wanted - self.before
     }
 
     /// Whether the key is not dropped.
-    pub(super) const fn keeps(self, key: Key) -> bool {
+    pub(crate) const fn keeps(self, key: Key) -> bool {
         key.prefix(self.shift) <= self.prefix
     }
 
     /// Whether the key is undecided.
-    pub(super) const fn undecided(self, key: Key) -> bool {
+    pub(crate) const fn undecided(self, key: Key) -> bool {
         key.prefix(self.shift) == self.prefix
     }
 
     /// The digit of an undecided key that the next step looks at.
-    pub(super) const fn next_digit(self, key: Key) -> u32 {
+    pub(crate) const fn next_digit(self, key: Key) -> u32 {
         key.prefix(self.shift - Self::DIGIT_BITS) as u32 % Self::DIGITS
     }
 
     /// The next step: the undecided keys are now those with this digit.
-    pub(super) const fn narrow(self, share: Share) -> Self {
+    pub(crate) const fn narrow(self, share: Share) -> Self {
         Self {
             prefix: self.prefix << Self::DIGIT_BITS | share.digit as u64,
             shift: self.shift - Self::DIGIT_BITS,
@@ -77,16 +77,16 @@ impl Cut {
 
 /// Where a cut goes on: a digit, and how many undecided keys have a smaller one or this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Share {
-    pub(super) digit: u32,
-    pub(super) before: u32,
-    pub(super) within: u32,
+pub(crate) struct Share {
+    pub(crate) digit: u32,
+    pub(crate) before: u32,
+    pub(crate) within: u32,
 }
 
 impl Share {
     /// The first digit up to which `missing` keys are counted, the last one where there are fewer.
     /// `counts` are those of some successive digits, and `self` is the share of the first of them.
-    pub(super) fn advance(mut self, counts: &[u32], missing: u32) -> Self {
+    pub(crate) fn advance(mut self, counts: &[u32], missing: u32) -> Self {
         let mut up_to = self.before + self.within;
         for &count in &counts[1..] {
             if up_to < missing {

@@ -1,7 +1,7 @@
 use core::mem::offset_of;
 
 use cuda_std::prelude::*;
-use msa_abi::{BlockTopkParams, MAX_BLOCKS, MAX_TOPK};
+use msa_abi::MAX_TOPK;
 
 use super::cut::Cut;
 use super::histogram::Histogram;
@@ -10,7 +10,7 @@ use super::key_list::KeyList;
 use crate::share_out::share_out;
 
 /// Most keys that a cut may leave over for sorting.
-pub(super) const MAX_CANDIDATES: usize = 2 * MAX_TOPK;
+pub(crate) const MAX_CANDIDATES: usize = 2 * MAX_TOPK;
 
 /// What is in the static shared memory. It starts as counts of 0 and places for keys without a key.
 #[repr(C, align(16))]
@@ -33,19 +33,19 @@ const _: () = {
     assert!(MAX_CANDIDATES.is_multiple_of(KeyList::AT_ONCE as usize));
     assert!(MAX_TOPK.is_multiple_of(KeyList::AT_ONCE as usize));
     assert!(offset_of!(Layout, keys).is_multiple_of(16));
-    // A launch has 48 KiB without asking for more.
-    let dynamic = BlockTopkParams::shared_bytes(MAX_BLOCKS as u32, BlockTopkParams::MAX_THREADS);
-    assert!(size_of::<Layout>() + dynamic as usize <= 48 << 10);
 };
 
 /// The block's static shared memory.
 #[derive(Clone, Copy)]
-pub(super) struct SharedPlan(SharedPtr<Layout>);
+pub(crate) struct SharedPlan(SharedPtr<Layout>);
 
 impl SharedPlan {
+    /// What it takes.
+    pub(crate) const BYTES: usize = size_of::<Layout>();
+
     /// All threads of the block: declares the memory and fills it. A barrier has to come before any use.
     #[inline(always)]
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         const KEYS: usize = offset_of!(Layout, keys);
         let plan = Self(shared::static_shared());
         plan.fill(0, KEYS, [0u32; 4]);
@@ -55,7 +55,7 @@ impl SharedPlan {
 
     /// The histogram for the step after `steps`.
     #[inline(always)]
-    pub(super) fn histogram(self, steps: u32) -> Histogram {
+    pub(crate) fn histogram(self, steps: u32) -> Histogram {
         let histograms = self.field::<u32>(offset_of!(Layout, histograms));
         // SAFETY: less than `Cut::STEPS` have been taken, so it is among the histograms.
         unsafe { Histogram::at(histograms.add(steps * Cut::DIGITS)) }
@@ -63,13 +63,13 @@ impl SharedPlan {
 
     /// The list of candidates.
     #[inline(always)]
-    pub(super) fn candidates(self) -> KeyList {
+    pub(crate) fn candidates(self) -> KeyList {
         self.list(0, offset_of!(Layout, keys.candidates))
     }
 
     /// The list of chosen keys.
     #[inline(always)]
-    pub(super) fn chosen(self) -> KeyList {
+    pub(crate) fn chosen(self) -> KeyList {
         self.list(1, offset_of!(Layout, keys.chosen))
     }
 

@@ -2,7 +2,7 @@ use msa_abi::{INIT_SCORE, LOCAL_SCORE};
 
 /// Which blocks of a row's horizon have a score that does not depend on their keys.
 #[derive(Clone, Copy)]
-pub(super) struct Forced {
+pub(crate) struct Forced {
     /// Blocks before this one are initial.
     init_end: u32,
     /// This block and those after it are local.
@@ -11,12 +11,12 @@ pub(super) struct Forced {
 
 impl Forced {
     /// In a horizon of `blocks` blocks. Either number may exceed it.
-    pub(super) const fn new(blocks: u32, init_blocks: u32, local_blocks: u32) -> Self {
+    pub(crate) const fn new(blocks: u32, init_blocks: u32, local_blocks: u32) -> Self {
         Self { init_end: init_blocks, local_start: blocks.saturating_sub(local_blocks) }
     }
 
     /// The score of block `id`, whose keys give it `raw`. A local block's prevails, though it is lower.
-    pub(super) const fn score(self, id: u32, raw: f32) -> f32 {
+    pub(crate) const fn score(self, id: u32, raw: f32) -> f32 {
         if id >= self.local_start {
             LOCAL_SCORE
         } else if id < self.init_end {

@@ -1,0 +1,228 @@
+//! Scores and selection for requests with many new tokens: prefill.
+//!
+//! A block of threads has a tile of 128 pairs of a row and an index head, and a part of the blocks that any of them
+//! sees. Each block comes to shared memory once, through a ring of stages. Each warp has 32 of the pairs, two fragments
+//! of rows, so that what it reads of the keys serves twice; and each lane selects for one pair.
+//!
+//! | step | who | does |
+//! | --- | --- | --- |
+//! | queries | a warp | by way of a free stage to registers, as operand A |
+//! | keys *arrive* | | *barrier*; the copy of a later block starts |
+//! | products | a warp | of its 32 queries and 32 keys at a time; what a pair does not see is -inf |
+//! | maximum | a warp | of a pair's keys among its four lanes, each of which gets that of one of their four pairs |
+//! | selection | a lane | replaces the last key that its pair has selected, if this block's comes before it |
+//! | | | *back to keys, for the next block* |
+//! | result | a warp | ids, or keys where [`index_merge`](crate::index_merge) follows |
+//!
+//! A block's score is computed as by [`index_decode`](crate::index_decode), and so has the same bits.
+
+mod heap;
+mod ring;
+mod selection;
+mod shared_plan;
+
+use core::array::from_fn;
+
+use cuda_std::prelude::*;
+use cuda_std::ptx;
+use msa_abi::{BLOCK, IndexParams};
+
+use self::ring::Ring;
+use self::selection::Selection;
+use self::shared_plan::SharedPlan;
+use crate::div_rem::div_rem;
+use crate::fragment::Part;
+use crate::page_ids::PageIds;
+use crate::pair_tile::PairTile;
+use crate::request::keys_before;
+use crate::row_tile::RowTile;
+use crate::select::IdList;
+
+/// Pairs of a warp.
+const WARP_PAIRS: u32 = 32;
+
+/// Fragments of 16 pairs that a warp has.
+const FRAGMENTS: usize = WARP_PAIRS as usize / 16;
+
+/// Keys that a warp multiplies with at a time.
+const AT_ONCE: u32 = 32;
+
+/// Selects each row's blocks, or the first of a part of them. [`IndexParams`] says how to launch it.
+///
+/// # Safety
+///
+/// The operands have the shapes that the fields of `params` tell, and the launch is as its documentation asks.
+#[kernel(max_threads = 128, min_blocks = 2)]
+pub unsafe fn index_prefill(params: IndexParams) {
+    const PAIRS: u32 = IndexParams::PREFILL_PAIRS;
+    let (split, nth) = (thread::block_idx_x(), thread::block_idx_y());
+    if params.splits == 1 {
+        // SAFETY: the caller vouches for the operands.
+        unsafe { leave_padding_empty(&params) };
+    }
+    // SAFETY: the grid is as the parameters tell.
+    let Some(tile) = (unsafe { PairTile::load::<PAIRS>(&params, nth) }) else {
+        return; // A request with fewer tokens than others, or none.
+    };
+    let blocks = tile.blocks(params.cache.table_width);
+    let begin = div_rem(split * blocks, params.splits).0;
+    let end = div_rem((split + 1) * blocks, params.splits).0;
+    let plan = SharedPlan::new(&params);
+    let first_pair = thread::thread_idx_x() / warp::WARP_SIZE * WARP_PAIRS;
+    let part = Part::of_lane();
+
+    // SAFETY: the caller vouches for the operands. The keys are on their way before anything waits for the queries,
+    // which lie where no key comes before all have read them; of the stage a warp uses its own rows.
+    let (mut ring, queries) = unsafe {
+        let pages = PageIds::new(&params.cache, tile.request, begin, 1, end);
+        let mut ring = Ring::new(&params, tile.request, pages, plan);
+        ring.start_first();
+        let place = ring.spare();
+        let mut at = warp::lane_id();
+        while at < WARP_PAIRS * RowTile::CHUNKS {
+            let (pair, chunk) = (first_pair + at / RowTile::CHUNKS, at % RowTile::CHUNKS);
+            place.chunk(pair, chunk).write(tile.query(&params, pair, chunk));
+            at += warp::WARP_SIZE;
+        }
+        warp::sync_warp(u32::MAX);
+        let queries: Queries = from_fn(|step| {
+            from_fn(|fragment| place.a(first_pair + 16 * fragment as u32, step as u32))
+        });
+        (ring, queries)
+    };
+
+    let horizons: [[u32; 2]; FRAGMENTS] =
+        from_fn(|fragment| from_fn(|half| tile.horizon(first_pair + pair(fragment, half, part))));
+    let (shortest, longest) =
+        (tile.horizon(first_pair), tile.longest_horizon(first_pair, WARP_PAIRS));
+    let own_pair = pair(part.column as usize / 4, part.column as usize / 2 % 2, part);
+    // SAFETY: the plan is this block's.
+    let mut selection = unsafe { Selection::new(&params, tile, first_pair + own_pair, plan) };
+    for block in begin..end {
+        // SAFETY: all threads come here for each block in turn.
+        let keys = unsafe { ring.arrived() };
+        let (seen_by_all, seen_by_any) =
+            (keys_before(shortest, block), keys_before(longest, block));
+        let mut maxima = [[f32::NEG_INFINITY; 2]; FRAGMENTS];
+        let mut first_key = 0;
+        while first_key < seen_by_any {
+            // SAFETY: all lanes of the warp are together.
+            let products = unsafe { products(&queries, keys, first_key) };
+            if first_key + AT_ONCE <= seen_by_all {
+                join(&mut maxima, &products, |_, _, product| product * params.scale);
+            } else {
+                let first = block * BLOCK as u32 + first_key + part.column;
+                join(&mut maxima, &products, |[fragment, half], key, product| {
+                    let is_seen = first + key < horizons[fragment][half];
+                    if is_seen { product * params.scale } else { f32::NEG_INFINITY }
+                });
+            }
+            first_key += AT_ONCE;
+        }
+        // SAFETY: all lanes are together; the selection is not finished.
+        unsafe {
+            let score = share_maxima(maxima, part);
+            selection.consider(block, score);
+        }
+    }
+    // SAFETY: all lanes are together, and each warp has its own pairs.
+    unsafe { selection.finish(&params, split) }
+}
+
+/// Operands A: `[step][fragment]`.
+type Queries = [[[u32; 4]; FRAGMENTS]; RowTile::STEPS as usize];
+
+/// `[fragment][8 keys][element of a fragment]`: rows are pairs, columns are keys.
+type Products = [[[f32; 4]; AT_ONCE as usize / 8]; FRAGMENTS];
+
+/// The place among a warp's pairs of one that a lane has in its fragments.
+#[inline(always)]
+const fn pair(fragment: usize, half: usize, part: Part) -> u32 {
+    16 * fragment as u32 + 8 * half as u32 + part.row
+}
+
+/// A warp: the products of its queries with 32 keys.
+///
+/// # Safety
+///
+/// All lanes come together, and the keys are there.
+#[inline(always)]
+unsafe fn products(queries: &Queries, keys: RowTile, first_key: u32) -> Products {
+    let mut products: Products = [[[0.0; 4]; _]; _];
+    for (step, queries) in (0..).zip(queries) {
+        for two in 0..AT_ONCE as usize / 16 {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let [b, c] = keys.b_of_rows(first_key + 16 * two as u32, step);
+                for (a, products) in queries.iter().zip(&mut products) {
+                    products[2 * two] = ptx::mma_m16n8k16_f32_bf16(*a, b, products[2 * two]);
+                    products[2 * two + 1] =
+                        ptx::mma_m16n8k16_f32_bf16(*a, c, products[2 * two + 1]);
+                }
+            }
+        }
+    }
+    products
+}
+
+/// One lane: the maxima of its pairs, and of what `score` makes of their products. It is told which pair it is, and
+/// which key, as counted from the lane's first.
+#[inline(always)]
+fn join(
+    maxima: &mut [[f32; 2]; FRAGMENTS],
+    products: &Products,
+    score: impl Fn([usize; 2], u32, f32) -> f32,
+) {
+    for (fragment, products) in products.iter().enumerate() {
+        for (tile, products) in products.iter().enumerate() {
+            for (at, product) in products.iter().enumerate() {
+                let key = 8 * tile as u32 + at as u32 % 2;
+                let score = score([fragment, at / 2], key, *product);
+                // Of NaN and a number this is the number.
+                maxima[fragment][at / 2] = maxima[fragment][at / 2].max(score);
+            }
+        }
+    }
+}
+
+/// A warp: of each pair the largest of what its four lanes have. Of their four pairs the lanes get one each: the last
+/// bit of the lane's number tells the half, the next one the fragment.
+///
+/// # Safety
+///
+/// All lanes come together.
+#[inline(always)]
+unsafe fn share_maxima(maxima: [[f32; 2]; FRAGMENTS], part: Part) -> f32 {
+    // SAFETY: the caller brings all lanes together.
+    let exchange = |[a, b]: [f32; 2], takes_second: bool, distance: u32| unsafe {
+        let (kept, given) = if takes_second { (b, a) } else { (a, b) };
+        kept.max(warp::warp_shuffle_xor(u32::MAX, given, distance, 32).0)
+    };
+    let of_halves = maxima.map(|both| exchange(both, part.column & 2 != 0, 1));
+    exchange(of_halves, part.column & 4 != 0, 2)
+}
+
+/// All threads of the grid: empties the lists of rows that no request owns.
+///
+/// # Safety
+///
+/// `params` are the kernel's.
+#[inline(always)]
+unsafe fn leave_padding_empty(params: &IndexParams) {
+    let row_offsets = GlobalPtr::<u32>::from_address(params.batch.row_offsets.address());
+    // SAFETY: there is one more offset than there are requests.
+    let used = unsafe { row_offsets.add(u64::from(params.batch.batch)).read_constant() };
+    let mut row = used + thread::block_idx_y();
+    while row < params.batch.rows {
+        for head in 0..params.index_heads {
+            let line = u64::from(head) * u64::from(params.batch.rows) + u64::from(row);
+            // SAFETY: the rows are shared out among the grid.
+            unsafe { IdList::of_line(params.block_ids, params.topk, line).leave_empty(0) };
+        }
+        row += thread::grid_dim_y();
+    }
+}
+
+// An attribute takes no constant.
+const _: () = assert!(IndexParams::THREADS == 128);
+const _: () = assert!(IndexParams::PREFILL_PAIRS == IndexParams::THREADS);
