@@ -14,7 +14,9 @@ use crate::{BLOCK, BatchParams, CacheParams, DevicePtr, HEAD_DIM, IdOrder};
 ///
 /// A *pair* is a row and an index head: pair `row * index_heads + head`, counted from the request's first row. A tile
 /// has [`DECODE_PAIRS`](Self::DECODE_PAIRS) or [`PREFILL_PAIRS`](Self::PREFILL_PAIRS) successive pairs of a request.
-/// What is selected does not depend on `splits` or `stages`.
+/// What is selected does not depend on `splits` or `stages`. Any number of splits will do, also more than there are
+/// blocks. A grid has no more than 65535 blocks of threads in its second direction, which bounds
+/// `batch * pair_tiles`; and no horizon has more than [`MAX_BLOCKS`](crate::MAX_BLOCKS) blocks.
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[cfg_attr(feature = "bytemuck", derive(bytemuck::NoUninit))]

@@ -234,6 +234,19 @@ fn lists_of_every_length_and_order_are_right() {
     }
 }
 
+/// Where no block is forced and all are listed, their order tells whether each row saw the keys that it may.
+#[test]
+fn no_row_of_prefill_sees_a_later_key() {
+    let recipe = Recipe {
+        selection: selection(9, 0, 0, IdOrder::Score),
+        ..exact(7, 1, &[(140, 500), (30, 0), (16, 120)])
+    };
+    for splits in [1, 2] {
+        let split = Split { splits, stages: 2 };
+        run_prefill(&recipe.trace(), 0, FILES[1], split, Order::InTurn);
+    }
+}
+
 #[test]
 fn prefill_of_several_heads_and_layers_is_right() {
     for (seed, index_heads) in (0..).zip([2, 3, 4, 8]) {
