@@ -7,7 +7,7 @@
 //! | horizon | each warp | finds the row's request, and so how many blocks it has; padding ends here |
 //! | keys | each thread | reads its scores, puts the forced ones in their place, keeps their ranks |
 //! | | | *barrier* |
-//! | selection | all threads | as [`select`](crate::select) tells |
+//! | selection | all threads | as the module `select` tells |
 
 mod horizon;
 mod row_keys;

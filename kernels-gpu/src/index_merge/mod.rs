@@ -1,7 +1,7 @@
 //! Selects each row's blocks from what the parts of its horizon have selected, where
 //! [`index_prefill`](crate::index_prefill) has split it.
 //!
-//! A block of threads has a row and an index head, and does as [`select`](crate::select) tells. The keys of all parts
+//! A block of threads has a row and an index head, and does as the module `select` tells. The keys of all parts
 //! stay in global memory, or rather in the first-level cache: a few kilobytes that each step reads again. So there is
 //! no limit on their number.
 
