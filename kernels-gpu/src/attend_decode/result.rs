@@ -210,8 +210,8 @@ unsafe fn join(row: u32, found: [Sums; 2], weighted: [[f32; 4]; 4], plan: Shared
         }
         warp::sync_warp(u32::MAX);
         if part.is_first() {
-            for (half, (sums, _)) in joined.into_iter().enumerate() {
-                plan.total_sums(row, warp, part.row + 8 * half as u32).write(sums);
+            for (half, (sums, _)) in joined.iter().enumerate() {
+                plan.total_sums(row, warp, part.row + 8 * half as u32).write(*sums);
             }
         }
     }

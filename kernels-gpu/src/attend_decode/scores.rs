@@ -83,10 +83,10 @@ pub(super) unsafe fn weigh(
     }
     // SAFETY: all lanes are together. Of the lanes with the same heads one writes.
     unsafe {
-        maxima = maxima.map(|max| row_max(max));
+        maxima = [row_max(maxima[0]), row_max(maxima[1])];
         if part.is_first() {
-            for (half, max) in maxima.into_iter().enumerate() {
-                plan.maximum(row, warp, part.row + 8 * half as u32).write(max);
+            for (half, max) in maxima.iter().enumerate() {
+                plan.maximum(row, warp, part.row + 8 * half as u32).write(*max);
             }
         }
     }
@@ -117,10 +117,11 @@ pub(super) unsafe fn weigh(
     }
     // SAFETY: all lanes are together. Of the lanes with the same heads one writes.
     unsafe {
-        let sums = sums.map(|sums| sums.map(|sum| row_sum(sum)));
+        let [[a, b], [c, d]] = sums;
+        let sums = [[row_sum(a), row_sum(b)], [row_sum(c), row_sum(d)]];
         if part.is_first() {
-            for (half, sums) in sums.into_iter().enumerate() {
-                plan.sums(row, warp, part.row + 8 * half as u32).write(sums);
+            for (half, sums) in sums.iter().enumerate() {
+                plan.sums(row, warp, part.row + 8 * half as u32).write(*sums);
             }
         }
     }
