@@ -12,6 +12,7 @@ mod isa;
 mod machine;
 mod memory;
 mod ptx;
+mod swizzle;
 pub mod tensor_map;
 
 pub use exec::{Launch, Order};

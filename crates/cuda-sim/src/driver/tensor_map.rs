@@ -6,39 +6,7 @@ use super::abi::{In, Out, TensorMapBytes};
 use super::driver;
 use super::error::{Code, Result};
 use crate::tensor_map::TensorMap;
-
-/// An element type of `CUtensorMapDataType`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Element {
-    /// Of so many bytes.
-    Integer(u64),
-    Float(u64),
-    /// Four bits each, packed in shared memory as in global memory.
-    Packed4,
-    /// Sixteen of 4 or 6 bits at the start of each 16 bytes of shared memory.
-    Spread4,
-    Spread6,
-}
-
-/// By their numbers.
-const ELEMENTS: [Element; 16] = [
-    Element::Integer(1),
-    Element::Integer(2),
-    Element::Integer(4),
-    Element::Integer(4),
-    Element::Integer(8),
-    Element::Integer(8),
-    Element::Float(2),
-    Element::Float(4),
-    Element::Float(8),
-    Element::Float(2),
-    Element::Float(4),
-    Element::Float(4),
-    Element::Float(4),
-    Element::Packed4,
-    Element::Spread4,
-    Element::Spread6,
-];
+use crate::tensor_map::element::Element;
 
 impl Element {
     fn is_spread(self) -> bool {
@@ -58,6 +26,7 @@ impl Element {
     fn row_bytes(self, elements: u64) -> u64 {
         match self {
             Self::Integer(bytes) | Self::Float(bytes) => bytes * elements,
+            Self::Tf32 => 4 * elements,
             Self::Packed4 => elements / 2,
             Self::Spread4 | Self::Spread6 => elements,
         }
@@ -83,8 +52,7 @@ fn require(holds: bool, story: impl FnOnce() -> String) -> Result<()> {
 /// Checks a descriptor as the API documents it, for a device of this compute capability.
 fn check(map: &TensorMap, capability: (u32, u32)) -> Result<()> {
     let TensorMap { data_type, rank, interleave, swizzle, l2_promotion, fill, .. } = *map;
-    let element = ELEMENTS.get(usize::from(data_type));
-    let Some(&element) = element else {
+    let Some(element) = Element::of(data_type) else {
         return Err(Code::InvalidValue.because(format!("data type {data_type}")));
     };
     require(interleave <= INTERLEAVE_32, || format!("interleave {interleave}"))?;
@@ -99,7 +67,7 @@ fn check(map: &TensorMap, capability: (u32, u32)) -> Result<()> {
     check_memory(map, element)?;
     check_box(map, element)?;
     if fill > 0 {
-        let float = matches!(element, Element::Float(_));
+        let float = matches!(element, Element::Float(_) | Element::Tf32);
         require(fill == 1 && float, || format!("fill {fill} with data type {data_type}"))?;
     }
     match element {
@@ -124,7 +92,7 @@ fn check_memory(map: &TensorMap, element: Element) -> Result<()> {
         format!("the address {:#x} is no multiple of {alignment}", map.address)
     })?;
     for (dimension, extent) in map.extents[..rank].iter().enumerate() {
-        require((1..=1 << 31).contains(extent), || {
+        require((1..=1 << 32).contains(extent), || {
             format!("{extent} elements in dimension {dimension}")
         })?;
     }
@@ -148,9 +116,8 @@ fn check_box(map: &TensorMap, element: Element) -> Result<()> {
             format!("{extent} elements of the box in dimension {dimension}")
         })?;
     }
-    // Without interleaving, the innermost dimension has no steps.
-    let stepped = usize::from(map.interleave == 0);
-    for (dimension, step) in map.element_strides[..rank].iter().enumerate().skip(stepped) {
+    // That of dimension 0 is not used without interleaving, but checked all the same.
+    for (dimension, step) in map.element_strides[..rank].iter().enumerate() {
         require((1..=8).contains(step), || format!("steps of {step} in dimension {dimension}"))?;
     }
     let inner = u64::from(map.box_extents[0]);
