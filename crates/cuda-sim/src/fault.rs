@@ -77,6 +77,12 @@ pub enum FaultKind {
         /// The byte.
         address: u64,
     },
+    /// A thread exits while a bulk copy that it started may still read the block's shared memory, as it
+    /// has not waited for the copy's group, by `cp.async.bulk.wait_group.read` at least.
+    UnfinishedCopy {
+        /// Whether the group was committed, so that there was something to wait for.
+        committed: bool,
+    },
     /// A plain access to an mbarrier, which is opaque until it is made invalid.
     OpaqueMbarrier {
         /// Where it starts.
@@ -146,6 +152,7 @@ impl FaultKind {
             Self::UninitializedRegister { .. } => "uninitialised register",
             Self::Race { .. } => "race",
             Self::PendingCopy { .. } => "pending copy",
+            Self::UnfinishedCopy { .. } => "unfinished copy",
             Self::OpaqueMbarrier { .. } => "opaque mbarrier",
             Self::MissingProxyFence { .. } => "missing proxy fence",
             Self::ExitedBlock { .. } => "exited block",
@@ -190,6 +197,14 @@ impl fmt::Display for FaultKind {
             Self::PendingCopy { address } => {
                 write!(f, "the copy to shared address {address:#x} has not been waited for")
             }
+            Self::UnfinishedCopy { committed } => write!(
+                f,
+                "the thread exits while its bulk copy may still read shared memory: {}",
+                match committed {
+                    true => "it has not waited for the copy's group",
+                    false => "the copy is in no committed group",
+                }
+            ),
             Self::OpaqueMbarrier { address } => {
                 write!(f, "a plain access to the mbarrier at shared address {address:#x}")
             }

@@ -55,6 +55,7 @@ pub(crate) fn launch(
         number: LAUNCHES.fetch_add(1, Relaxed),
         parameters,
         releases: AtomicU32::new(0),
+        unfenced: AtomicU32::new(0),
         progress: AtomicU32::new(0),
     };
     let next = AtomicU32::new(0);

@@ -41,6 +41,8 @@ pub(crate) struct Launched<'a> {
     pub(crate) parameters: &'a [u8],
     /// How many releases there have been.
     pub(crate) releases: AtomicU32,
+    /// The first time, counted in releases, with no proxy fence for global memory behind it.
+    pub(crate) unfenced: AtomicU32,
     /// How often something has changed that a thread may wait for.
     pub(crate) progress: AtomicU32,
 }

@@ -2,7 +2,7 @@
 
 use crate::exec::{Event, Stop};
 use crate::fault::FaultKind;
-use crate::isa::{Class, Copies, Kernel, Register, Source, Special};
+use crate::isa::{Class, Copies, Groups, Kernel, Register, Source, Special};
 use crate::memory::LocalMemory;
 
 pub(crate) const LANES: usize = 32;
@@ -57,6 +57,8 @@ pub(crate) struct Warp<'a> {
     pub(crate) local: LocalMemory,
     /// Asynchronous copies that have not been waited for.
     pub(crate) copies: Copies,
+    /// Each lane's groups of bulk copies.
+    pub(crate) groups: Groups,
     /// The phase of the cluster's barrier that each lane has arrived at and not waited for.
     pub(crate) at_cluster_barrier: Lanes<Option<u64>>,
     /// The phase of an mbarrier that was last looked for in vain: where it is, and which.
@@ -85,6 +87,7 @@ impl<'a> Warp<'a> {
             specials,
             local: LocalMemory::new(kernel.local_bytes),
             copies: Copies::default(),
+            groups: Groups::default(),
             at_cluster_barrier: [None; LANES],
             looked_for: None,
         }

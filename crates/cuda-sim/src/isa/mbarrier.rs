@@ -98,11 +98,7 @@ impl Mbarrier {
                 let at = At { space, target: text.address(0)? };
                 Ok(Self::Init { at, count: text.source(1, Type::U32)? })
             }
-            "inval" => {
-                let space = local(text)?;
-                bits(text, 1)?;
-                Ok(Self::Invalidate { at: At { space, target: text.address(0)? } })
-            }
+            "inval" => Ok(Self::Invalidate { at: At::decode_own(text)? }),
             "expect_tx" | "complete_tx" => {
                 if text.eat("relaxed") {
                     scope(text)?;
@@ -219,8 +215,15 @@ impl Mbarrier {
 }
 
 impl At {
+    /// The only operand, in the block's own shared memory.
+    pub(super) fn decode_own(text: &Text) -> Result<Self, LoadError> {
+        let space = local(text)?;
+        bits(text, 1)?;
+        Ok(Self { space, target: text.address(0)? })
+    }
+
     /// The rank of the block, and the address in its shared memory, for each lane.
-    fn places(&self, cx: &Cx, mask: u32) -> Result<[(u32, u64); LANES], Stop> {
+    pub(super) fn places(&self, cx: &Cx, mask: u32) -> Result<[(u32, u64); LANES], Stop> {
         let addresses = addresses(cx, &self.target, mask)?;
         let mut places = [(0, 0); LANES];
         for lane in lanes(mask) {
@@ -339,7 +342,7 @@ impl Wait {
 }
 
 /// The mbarrier that a lane uses itself.
-fn find<'a>(
+pub(super) fn find<'a>(
     cx: &'a mut Cx,
     (rank, address): (u32, u64),
     lane: usize,

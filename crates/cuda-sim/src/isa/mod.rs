@@ -4,6 +4,7 @@
 //! executed. Whatever a family does not know is refused when the module is loaded.
 
 mod barrier;
+mod bulk;
 mod carry;
 mod cluster;
 mod compare;
@@ -21,6 +22,7 @@ mod program;
 mod rounding;
 mod warp_wide;
 
+pub(crate) use bulk::Groups;
 pub(crate) use decode::Symbols;
 pub(crate) use memory::Copies;
 pub(crate) use program::{Class, Instruction, Kernel, Register, Source, Special, kernel};
@@ -42,6 +44,7 @@ pub(crate) enum Op {
     Memory(memory::Memory),
     Atomic(memory::Atomic),
     Copy(memory::Copy),
+    Bulk(bulk::Bulk),
     Multiply(matrix::Multiply),
     Transfer(matrix::Transfer),
     Barrier(barrier::Barrier),
@@ -77,6 +80,7 @@ impl Op {
             "mov" => Self::Data(data::Data::decode(text)?),
             "ld" | "st" | "prefetch" => Self::Memory(memory::Memory::decode(text)?),
             "atom" | "red" => Self::Atomic(memory::Atomic::decode(text)?),
+            "cp" if text.has("bulk") => Self::Bulk(bulk::Bulk::decode(text)?),
             "cp" => Self::Copy(memory::Copy::decode(text)?),
             "mma" => Self::Multiply(matrix::Multiply::decode(text)?),
             "ldmatrix" | "stmatrix" | "movmatrix" => {
@@ -112,6 +116,7 @@ impl Op {
             Self::Memory(op) => op.execute(cx, mask)?,
             Self::Atomic(op) => op.execute(cx, mask)?,
             Self::Copy(op) => op.execute(cx, mask)?,
+            Self::Bulk(op) => op.execute(cx, mask)?,
             Self::Multiply(op) => op.execute(cx, mask)?,
             Self::Transfer(op) => op.execute(cx, mask)?,
             Self::WarpWide(op) => op.execute(cx, mask)?,

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use crate::exec::clock::{Agent, Epoch, Knowledge, Lanewise};
 use crate::fault::FaultKind;
@@ -104,14 +105,17 @@ impl SharedMemory {
 
     /// Refuses an access that is out of bounds or misaligned.
     pub(crate) fn check(&self, access: Access) -> Result<(), FaultKind> {
-        let Access { address, bytes } = access;
+        self.check_run(access)?;
+        access.check_alignment("shared", access.bytes)
+    }
+
+    /// Refuses a run of bytes that is out of bounds.
+    pub(crate) fn check_run(&self, run: Access) -> Result<(), FaultKind> {
+        let Access { address, bytes } = run;
         let len = self.bytes.len() as u64;
         if address.checked_add(bytes.into()).is_none_or(|end| end > len) {
             let near = Some((0, len));
             return Err(FaultKind::OutOfBounds { space: "shared", address, bytes, near });
-        }
-        if !address.is_multiple_of(bytes.into()) {
-            return Err(FaultKind::Misaligned { space: "shared", address, alignment: bytes });
         }
         Ok(())
     }
@@ -172,12 +176,7 @@ impl SharedMemory {
             shadow.refuse_race(word, mask, Kind::Atomic, &by)?;
             shadow.note(by.uses(Kind::Atomic, mask));
         }
-        let mut bytes = [0; 8];
-        let len = access.bytes as usize;
-        bytes[..len].copy_from_slice(&self.bytes[range(access)]);
-        let old = u64::from_le_bytes(bytes);
-        self.bytes[range(access)].copy_from_slice(&f(old).to_le_bytes()[..len]);
-        Ok(old)
+        Ok(self.replace_bytes(access, f))
     }
 
     /// Puts up to 8 bytes where [`check`](Self::check) has passed, as [`update`](Self::update) does, but
@@ -205,6 +204,20 @@ impl SharedMemory {
         Ok(())
     }
 
+    /// What was copied arrives, as a step of `writer`.
+    pub(crate) fn finish_copy_as(
+        &mut self,
+        access: Access,
+        from: &[u8],
+        writer: Epoch,
+        by: Visitor,
+    ) -> Result<(), FaultKind> {
+        for (word, mask) in words_of(access) {
+            self.words[word].closed &= !mask;
+        }
+        self.write_async(access, from, (writer, Proxy::Generic), by)
+    }
+
     /// What was copied arrives.
     pub(crate) fn finish_copy(
         &mut self,
@@ -218,8 +231,8 @@ impl SharedMemory {
         self.write(access, from, by)
     }
 
-    /// Reads some bytes asynchronously where [`check`](Self::check) has passed, as a step of `reader`
-    /// that a lane sets off.
+    /// Reads a run of bytes asynchronously that [`check_run`](Self::check_run) has passed, as a step of
+    /// `reader` that a lane sets off.
     pub(crate) fn read_async(
         &mut self,
         access: Access,
@@ -238,8 +251,8 @@ impl SharedMemory {
         Ok(&self.bytes[range(access)])
     }
 
-    /// Writes some bytes asynchronously where [`check`](Self::check) has passed, as a step of `writer`
-    /// that a lane has set off. They are not there for anybody who does not know of that step.
+    /// Writes a run of bytes asynchronously where [`check_run`](Self::check_run) has passed, as a step of
+    /// `writer` that a lane has set off. They are not there for anybody who does not know of that step.
     pub(crate) fn write_async(
         &mut self,
         access: Access,
@@ -264,6 +277,38 @@ impl SharedMemory {
         }
         self.bytes[range(access)].copy_from_slice(from);
         Ok(())
+    }
+
+    /// Replaces some bytes asynchronously where [`check`](Self::check) has passed, as [`update`](Self::update)
+    /// does, in a step of `writer` that a lane has set off.
+    pub(crate) fn update_async(
+        &mut self,
+        access: Access,
+        writer: Epoch,
+        by: Visitor,
+        f: impl FnOnce(u64) -> u64,
+    ) -> Result<(), FaultKind> {
+        self.refuse_closed(access)?;
+        for (word, mask) in words_of(access) {
+            let shadow = &mut self.words[word];
+            shadow.refuse_unwritten(word, mask)?;
+            shadow.refuse_race(word, mask, Kind::Atomic, &by)?;
+            shadow.refuse_unfenced(word, mask, &by)?;
+            let (kind, proxy) = (Kind::Atomic, Proxy::Async);
+            shadow.note(Use { epoch: writer, bytes: mask, lanes: 0, kind, proxy });
+        }
+        self.replace_bytes(access, f);
+        Ok(())
+    }
+
+    /// Puts a function of what some bytes hold in their place. Returns what they held.
+    fn replace_bytes(&mut self, access: Access, f: impl FnOnce(u64) -> u64) -> u64 {
+        let mut bytes = [0; 8];
+        let len = access.bytes as usize;
+        bytes[..len].copy_from_slice(&self.bytes[range(access)]);
+        let old = u64::from_le_bytes(bytes);
+        self.bytes[range(access)].copy_from_slice(&f(old).to_le_bytes()[..len]);
+        old
     }
 
     /// Makes an mbarrier of 8 bytes, whose copies are steps of `copies`.
@@ -394,7 +439,7 @@ impl Shadow {
             return Ok(());
         };
         let address = byte_of(word, other.bytes & mask);
-        if other.lanes == 0 && other.kind == Kind::Write {
+        if other.lanes == 0 && other.kind != Kind::Read {
             return Err(FaultKind::PendingCopy { address });
         }
         Err(FaultKind::Race {
@@ -447,17 +492,16 @@ fn byte_of(word: usize, mask: u8) -> u64 {
     (word * WORD) as u64 + u64::from(mask.trailing_zeros())
 }
 
-fn range(access: Access) -> std::ops::Range<usize> {
+fn range(access: Access) -> Range<usize> {
     access.address as usize..(access.address + u64::from(access.bytes)) as usize
 }
 
-/// The words that an aligned access touches, and a mask of its bytes in each.
+/// The words that some bytes are in, and a mask of those bytes in each.
 fn words_of(access: Access) -> impl Iterator<Item = (usize, u8)> {
-    let first = access.address as usize / WORD;
-    let mask = if access.bytes >= 4 {
-        0xf
-    } else {
-        ((1_u8 << access.bytes) - 1) << (access.address % WORD as u64)
-    };
-    (first..first + (access.bytes as usize).div_ceil(WORD)).map(move |word| (word, mask))
+    let Range { start, end } = range(access);
+    (start / WORD..end.div_ceil(WORD)).map(move |word| {
+        let before = start.saturating_sub(word * WORD);
+        let after = (word * WORD + WORD).saturating_sub(end);
+        (word, 0xf << before & 0xf >> after)
+    })
 }

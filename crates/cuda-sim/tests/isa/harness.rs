@@ -266,6 +266,30 @@ pub fn refusal(body: &str) -> String {
 /// Runs `code` in one block. `inputs` are arrays in global memory under the names of registers that
 /// hold their addresses; there are 16 KiB of shared memory. Gives each thread's `d`.
 pub fn run_block(threads: u32, inputs: &[(&str, &[u32])], code: &str) -> Vec<u32> {
+    let launch = Launch { block: [threads, 1, 1], ..Launch::default() };
+    run(&launch, "", "mov.u32 thread, %tid.x;", inputs, code)
+}
+
+/// As [`run_block`], in all blocks of one cluster: each thread's `d`, block by block.
+pub fn run_cluster(blocks: u32, threads: u32, inputs: &[(&str, &[u32])], code: &str) -> Vec<u32> {
+    let (grid, block) = ([blocks, 1, 1], [threads, 1, 1]);
+    let launch = Launch { grid, cluster: grid, block, ..Launch::default() };
+    let shape = format!(".explicitcluster .reqnctapercluster {blocks}, 1, 1\n");
+    let number = format!(
+        "mov.u32 thread, %ctaid.x; mov.u32 l, %tid.x; mad.lo.u32 thread, thread, {threads}, l;"
+    );
+    run(&launch, &shape, &number, inputs, code)
+}
+
+/// `shape` is what a kernel says of its launches; `number` puts the thread's number into `thread`.
+fn run(
+    launch: &Launch,
+    shape: &str,
+    number: &str,
+    inputs: &[(&str, &[u32])],
+    code: &str,
+) -> Vec<u32> {
+    let threads = launch.grid[0] * launch.block[0];
     let names: Vec<&str> = inputs.iter().map(|(name, _)| *name).collect();
     let mut parameters = vec!["out".to_owned()];
     parameters.extend(names.iter().map(|name| (*name).to_owned()));
@@ -277,10 +301,10 @@ pub fn run_block(threads: u32, inputs: &[(&str, &[u32])], code: &str) -> Vec<u32
         .collect();
     let ptx = format!(
         ".version 8.6\n.target sm_90a\n.address_size 64\n\
-         .visible .entry test({})\n{{\n.shared .align 16 .b8 memory[16384];\n\
+         .visible .entry test({})\n{shape}{{\n.shared .align 16 .b8 memory[16384];\n\
          .reg .pred p, q; .reg .b16 h<8>; .reg .b32 w<8>, r<32>, a, d, l, thread; .reg .b64 x<8>, at;\n\
          {loaded}{code}\n\
-         mov.u32 thread, %tid.x; mad.wide.u32 at, thread, 4, out; st.global.b32 [at], d;\nret;\n}}\n",
+         {number} mad.wide.u32 at, thread, 4, out; st.global.b32 [at], d;\nret;\n}}\n",
         declared.join(", ")
     );
     let machine = machine();
@@ -296,14 +320,13 @@ pub fn run_block(threads: u32, inputs: &[(&str, &[u32])], code: &str) -> Vec<u32
         pointers.push(at);
         contents.push(bytes);
     }
-    let launch = Launch { block: [threads, 1, 1], ..Launch::default() };
     machine
-        .launch(&function, &launch, Order::InTurn, &addresses(&pointers))
+        .launch(&function, launch, Order::InTurn, &addresses(&pointers))
         .unwrap_or_else(|fault| panic!("{fault}"));
     let mut bytes = vec![0; 4 * threads as usize];
     machine.read(out, &mut bytes).expect("it fits");
     let contents: Vec<&[u8]> = contents.iter().map(Vec::as_slice).collect();
-    record(code, &ptx, &launch, &contents, 0, &bytes);
+    record(code, &ptx, launch, &contents, 0, &bytes);
     let word = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().expect("4 bytes"));
     bytes.chunks(4).map(word).collect()
 }

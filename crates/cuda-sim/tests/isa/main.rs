@@ -1,5 +1,6 @@
 //! Every instruction against values computed from the PTX ISA's definition of it.
 
+mod bulk;
 mod compare;
 mod convert;
 mod exact;
@@ -7,4 +8,5 @@ mod float;
 mod harness;
 mod integer;
 mod memory;
+mod tensor;
 mod warp;
