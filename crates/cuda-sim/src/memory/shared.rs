@@ -361,8 +361,11 @@ impl SharedMemory {
         for (word, mask) in words_of(access) {
             let shadow = &mut self.words[word];
             shadow.refuse_race(word, mask, Kind::Atomic, &by)?;
-            if proxy == Proxy::Async && !mbarrier.is_announced() {
-                shadow.refuse_unfenced(word, mask, &by)?;
+            // Of its operations since, copies know without a fence.
+            let is_fenced = |made: Use| by.knowledge.has_fenced(made.epoch);
+            let is_known = mbarrier.is_announced() || shadow.write.is_none_or(is_fenced);
+            if proxy == Proxy::Async && !is_known {
+                return Err(FaultKind::MissingProxyFence { space: "shared", address });
             }
             shadow.note(by.uses(Kind::Atomic, mask));
         }

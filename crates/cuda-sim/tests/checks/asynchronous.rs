@@ -112,6 +112,20 @@ fn an_mbarrier_is_not_announced_to_copies() {
 }
 
 #[test]
+fn an_mbarrier_is_announced_by_a_proxy_fence_too() {
+    // In later phases as well, when threads have arrived at it since.
+    let wait = WAIT.replace("wait:", "again:").replace("bra wait", "bra again");
+    let again = LOAD.to_owned() + &wait.replace("[2048], 0", "[2048], 1");
+    let body = format!("{START}{LOAD}{WAIT}bar.sync 0;\n{again}").replace(
+        "@p fence.mbarrier_init.release.cluster;",
+        "«fence.proxy.async.global;|fence.proxy.async.shared::cta;»",
+    );
+    let (_, fault) = caught(1, 64, &body);
+    let expected = FaultKind::MissingProxyFence { space: "shared", address: 2048 };
+    assert_eq!((line(&fault), *fault.kind), (5, expected));
+}
+
+#[test]
 fn other_bytes_are_expected_than_come() {
     for (expected, left) in [("144", 16), ("112", -16)] {
         let body =
@@ -196,6 +210,20 @@ fn sizes_and_addresses_are_in_units_of_16_bytes() {
     assert_eq!(*fault.kind, FaultKind::OutOfBounds { space, address, bytes, near });
     let (buffer, fault) = caught(1, 32, &load("0", "buffer+«2032|2016»", "32"));
     let (space, address) = ("global", buffer + 2048);
+    assert_eq!(*fault.kind, FaultKind::UninitializedMemory { space, address });
+}
+
+#[test]
+fn a_store_is_of_shared_memory_that_is_there() {
+    let body = format!(
+        "{START}st.shared.u32 [s], thread; st.shared.u32 [s+3968], thread;\n\
+         fence.proxy.async; bar.sync 0;\n{STORE}@p cp.async.bulk.wait_group 0;"
+    );
+    let (_, fault) = caught(1, 32, &body.replace("[0], 128", "[«3984|3968»], 128"));
+    let (space, address, bytes, near) = ("shared", 3984, 128, Some((0, 4096)));
+    assert_eq!(*fault.kind, FaultKind::OutOfBounds { space, address, bytes, near });
+    let (_, fault) = caught(1, 32, &body.replace("[0], 128", "[«16|0»], 128"));
+    let (space, address) = ("shared", 128);
     assert_eq!(*fault.kind, FaultKind::UninitializedMemory { space, address });
 }
 
