@@ -28,7 +28,7 @@ impl Pipeline<'_> {
     /// The part after the fix-ups.
     pub(crate) fn compile(&self, module: Module) -> Result<String, Error> {
         let mut module = self.toolchain.inline_required(&module)?;
-        let sites = sites::tag(&mut module);
+        let sites = sites::tag(&mut module)?;
         let folded = self.toolchain.fold_constants(&module)?;
         let sites = sites::reachable(&folded, sites)?;
         let ptx = match self.backend {

@@ -28,8 +28,6 @@ unsafe extern "C" {
     safe fn nctaid_y() -> u32;
     #[link_name = "llvm.nvvm.read.ptx.sreg.nctaid.z"]
     safe fn nctaid_z() -> u32;
-    #[link_name = "llvm.nvvm.barrier.cta.sync.aligned.all"]
-    fn barrier_sync(barrier: u32);
 }
 
 /// The thread's index in its block, in x.
@@ -127,9 +125,7 @@ pub fn index_1d() -> u32 {
 ///
 /// Every thread of the block has to come to the same call; a block of which some threads went another
 /// way hangs. That is no undefined behaviour, so the call is safe, as in Rust-CUDA.
-#[gpu_only]
 #[inline(always)]
 pub fn sync_threads() {
-    // SAFETY: barrier 0 exists in every block, and has no operand that could be wrong.
-    unsafe { barrier_sync(0) }
+    crate::ptx::bar_sync_0()
 }

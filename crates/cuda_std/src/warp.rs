@@ -2,7 +2,7 @@
 //!
 //! Every collective takes the mask of the lanes that take part, [`u32::MAX`] for all of them.
 
-use crate::gpu_only;
+use crate::{gpu_only, ptx};
 
 /// Threads in a warp, on every architecture.
 pub const WARP_SIZE: u32 = 32;
@@ -11,34 +11,6 @@ pub const WARP_SIZE: u32 = 32;
 unsafe extern "C" {
     #[link_name = "llvm.nvvm.read.ptx.sreg.laneid"]
     safe fn sreg_laneid() -> u32;
-    #[link_name = "llvm.nvvm.activemask"]
-    safe fn nvvm_activemask() -> u32;
-    #[link_name = "llvm.nvvm.bar.warp.sync"]
-    fn bar_warp_sync(mask: u32);
-    #[link_name = "llvm.nvvm.vote.all.sync"]
-    fn vote_all(mask: u32, predicate: bool) -> bool;
-    #[link_name = "llvm.nvvm.vote.any.sync"]
-    fn vote_any(mask: u32, predicate: bool) -> bool;
-    #[link_name = "llvm.nvvm.vote.ballot.sync"]
-    fn vote_ballot(mask: u32, predicate: bool) -> u32;
-}
-
-/// What a shuffle returns: the word, and whether the lane that it should come from is there.
-#[cfg(target_arch = "nvptx64")]
-#[repr(C)]
-struct Shuffled(u32, bool);
-
-// To LLVM that is `{ i32, i1 }`: only this ABI passes such a pair on as it is.
-#[cfg(target_arch = "nvptx64")]
-unsafe extern "unadjusted" {
-    #[link_name = "llvm.nvvm.shfl.sync.idx.i32p"]
-    fn shfl_idx(mask: u32, value: u32, lane: u32, clamp: u32) -> Shuffled;
-    #[link_name = "llvm.nvvm.shfl.sync.up.i32p"]
-    fn shfl_up(mask: u32, value: u32, delta: u32, clamp: u32) -> Shuffled;
-    #[link_name = "llvm.nvvm.shfl.sync.down.i32p"]
-    fn shfl_down(mask: u32, value: u32, delta: u32, clamp: u32) -> Shuffled;
-    #[link_name = "llvm.nvvm.shfl.sync.bfly.i32p"]
-    fn shfl_bfly(mask: u32, value: u32, lane_mask: u32, clamp: u32) -> Shuffled;
 }
 
 /// The thread's place in its warp, `0 .. 32`.
@@ -50,10 +22,9 @@ pub fn lane_id() -> u32 {
 
 /// The lanes that happen to run together now. Not the lanes that took the same branch: never make it
 /// the mask of a collective.
-#[gpu_only]
 #[inline(always)]
 pub fn activemask() -> u32 {
-    nvvm_activemask()
+    ptx::activemask()
 }
 
 /// The lanes of `mask`: waits until each of them has come here; orders their accesses to memory.
@@ -61,11 +32,10 @@ pub fn activemask() -> u32 {
 /// # Safety
 ///
 /// The thread is in `mask`, and every thread in `mask` comes to this call with the same mask.
-#[gpu_only]
 #[inline(always)]
 pub unsafe fn sync_warp(mask: u32) {
-    // SAFETY: the caller's promise is the intrinsic's.
-    unsafe { bar_warp_sync(mask) }
+    // SAFETY: the caller's promise is the instruction's.
+    unsafe { ptx::bar_warp_sync(mask) }
 }
 
 /// The lanes of `mask`: whether the predicate holds in all of them.
@@ -73,11 +43,10 @@ pub unsafe fn sync_warp(mask: u32) {
 /// # Safety
 ///
 /// As [`sync_warp`].
-#[gpu_only]
 #[inline(always)]
 pub unsafe fn warp_vote_all(mask: u32, predicate: bool) -> bool {
-    // SAFETY: the caller's promise is the intrinsic's.
-    unsafe { vote_all(mask, predicate) }
+    // SAFETY: the caller's promise is the instruction's.
+    unsafe { ptx::vote_sync_all(mask, predicate) }
 }
 
 /// The lanes of `mask`: whether the predicate holds in any of them.
@@ -85,11 +54,10 @@ pub unsafe fn warp_vote_all(mask: u32, predicate: bool) -> bool {
 /// # Safety
 ///
 /// As [`sync_warp`].
-#[gpu_only]
 #[inline(always)]
 pub unsafe fn warp_vote_any(mask: u32, predicate: bool) -> bool {
-    // SAFETY: the caller's promise is the intrinsic's.
-    unsafe { vote_any(mask, predicate) }
+    // SAFETY: the caller's promise is the instruction's.
+    unsafe { ptx::vote_sync_any(mask, predicate) }
 }
 
 /// The lanes of `mask`: a bit for each lane, set where the predicate holds.
@@ -97,11 +65,10 @@ pub unsafe fn warp_vote_any(mask: u32, predicate: bool) -> bool {
 /// # Safety
 ///
 /// As [`sync_warp`].
-#[gpu_only]
 #[inline(always)]
 pub unsafe fn warp_vote_ballot(mask: u32, predicate: bool) -> u32 {
-    // SAFETY: the caller's promise is the intrinsic's.
-    unsafe { vote_ballot(mask, predicate) }
+    // SAFETY: the caller's promise is the instruction's.
+    unsafe { ptx::vote_sync_ballot(mask, predicate) }
 }
 
 /// The lanes of `mask`: the value that lane `lane` gives, counted within each part of `width` lanes.
@@ -118,7 +85,7 @@ pub unsafe fn warp_shuffle_idx<T: WarpShuffleValue>(
     width: u32,
 ) -> (T, bool) {
     // SAFETY: the caller's promise is the shuffle's.
-    value.shuffle(|word| unsafe { idx_32(mask, word, lane, clamp(width, 31)) })
+    value.shuffle(|word| unsafe { ptx::shfl_sync_idx(mask, word, lane, clamp(width, 31)) })
 }
 
 /// The lanes of `mask`: the value of the lane `delta` below; its own, and `false`, where that would be
@@ -135,7 +102,7 @@ pub unsafe fn warp_shuffle_up<T: WarpShuffleValue>(
     width: u32,
 ) -> (T, bool) {
     // SAFETY: the caller's promise is the shuffle's.
-    value.shuffle(|word| unsafe { up_32(mask, word, delta, clamp(width, 0)) })
+    value.shuffle(|word| unsafe { ptx::shfl_sync_up(mask, word, delta, clamp(width, 0)) })
 }
 
 /// The lanes of `mask`: the value of the lane `delta` above; its own, and `false`, where that would be
@@ -152,7 +119,7 @@ pub unsafe fn warp_shuffle_down<T: WarpShuffleValue>(
     width: u32,
 ) -> (T, bool) {
     // SAFETY: the caller's promise is the shuffle's.
-    value.shuffle(|word| unsafe { down_32(mask, word, delta, clamp(width, 31)) })
+    value.shuffle(|word| unsafe { ptx::shfl_sync_down(mask, word, delta, clamp(width, 31)) })
 }
 
 /// The lanes of `mask`: the value of the lane whose number differs in the bits of `lane_mask`.
@@ -168,45 +135,13 @@ pub unsafe fn warp_shuffle_xor<T: WarpShuffleValue>(
     width: u32,
 ) -> (T, bool) {
     // SAFETY: the caller's promise is the shuffle's.
-    value.shuffle(|word| unsafe { bfly_32(mask, word, lane_mask, clamp(width, 31)) })
+    value.shuffle(|word| unsafe { ptx::shfl_sync_bfly(mask, word, lane_mask, clamp(width, 31)) })
 }
 
 /// The shuffles' last operand: in bits 8 and up the part of a lane's number that a shuffle keeps, in
 /// the low bits the last lane of a part.
 const fn clamp(width: u32, last: u32) -> u32 {
     WARP_SIZE.wrapping_sub(width) << 8 | last
-}
-
-#[gpu_only]
-#[inline(always)]
-unsafe fn idx_32(mask: u32, value: u32, lane: u32, clamp: u32) -> (u32, bool) {
-    // SAFETY: the caller's promise is the intrinsic's.
-    let Shuffled(word, is_there) = unsafe { shfl_idx(mask, value, lane, clamp) };
-    (word, is_there)
-}
-
-#[gpu_only]
-#[inline(always)]
-unsafe fn up_32(mask: u32, value: u32, delta: u32, clamp: u32) -> (u32, bool) {
-    // SAFETY: the caller's promise is the intrinsic's.
-    let Shuffled(word, is_there) = unsafe { shfl_up(mask, value, delta, clamp) };
-    (word, is_there)
-}
-
-#[gpu_only]
-#[inline(always)]
-unsafe fn down_32(mask: u32, value: u32, delta: u32, clamp: u32) -> (u32, bool) {
-    // SAFETY: the caller's promise is the intrinsic's.
-    let Shuffled(word, is_there) = unsafe { shfl_down(mask, value, delta, clamp) };
-    (word, is_there)
-}
-
-#[gpu_only]
-#[inline(always)]
-unsafe fn bfly_32(mask: u32, value: u32, lane_mask: u32, clamp: u32) -> (u32, bool) {
-    // SAFETY: the caller's promise is the intrinsic's.
-    let Shuffled(word, is_there) = unsafe { shfl_bfly(mask, value, lane_mask, clamp) };
-    (word, is_there)
 }
 
 /// What a warp can shuffle: values of one or two 32-bit words.

@@ -7,6 +7,7 @@ use crate::{DevicePtr, IdOrder};
 /// [`shared_bytes`](Self::shared_bytes) of dynamic shared memory. The result does not depend on `threads`.
 #[repr(C)]
 #[derive(Clone, Copy)]
+#[cfg_attr(feature = "bytemuck", derive(bytemuck::NoUninit))]
 pub struct BlockTopkParams {
     /// f32 `[index_heads, rows, score_stride]`: raw scores, before any block is forced. Only the
     /// blocks in a row's horizon are read.

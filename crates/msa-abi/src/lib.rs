@@ -1,14 +1,22 @@
 //! What the host and the device agree on: the operator's constants and the launch parameters of
 //! every kernel, as plain `#[repr(C)]` structs whose size and alignment are asserted at compile time.
 //!
-//! The crate is `no_std` and has no dependencies, so that the kernels (`nvptx64`) and the library
+//! The crate is `no_std` and has no dependencies but on request, so that the kernels (`nvptx64`) and the library
 //! compile the very same definitions.
 #![no_std]
 
+mod attend;
+mod batch;
 mod block_topk;
+mod cache;
+mod index;
 mod ptr;
 
+pub use attend::AttendParams;
+pub use batch::BatchParams;
 pub use block_topk::BlockTopkParams;
+pub use cache::CacheParams;
+pub use index::IndexParams;
 pub use ptr::DevicePtr;
 
 /// Consecutive tokens in a block; a page of either cache holds exactly one block.
@@ -38,6 +46,7 @@ pub const LOCAL_SCORE: f32 = 1e29;
 /// In what order a row's block ids are listed.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "bytemuck", derive(bytemuck::NoUninit))]
 pub enum IdOrder {
     /// Descending score, ties by ascending id.
     #[default]

@@ -29,3 +29,7 @@ impl<T> Clone for DevicePtr<T> {
 }
 
 impl<T> Copy for DevicePtr<T> {}
+
+// SAFETY: it is a number of 64 bits and nothing else.
+#[cfg(feature = "bytemuck")]
+unsafe impl<T: 'static> bytemuck::NoUninit for DevicePtr<T> {}

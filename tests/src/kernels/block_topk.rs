@@ -127,29 +127,7 @@ impl Case {
             dynamic_shared: BlockTopkParams::shared_bytes(max_blocks, self.threads),
             ..Launch::default()
         };
-        let counters = machine.launch(&kernel, &launch, order, &bytes_of(&params))?;
+        let counters = machine.launch(&kernel, &launch, order, bytemuck::bytes_of(&params))?;
         Ok(Selected { block_ids: download(&machine, block_ids, slots), counters })
     }
-}
-
-/// The parameters as a launch hands them over, each field where `#[repr(C)]` puts it.
-fn bytes_of(params: &BlockTopkParams) -> Vec<u8> {
-    let pointers = [
-        params.scores.address(),
-        params.row_offsets.address(),
-        params.cache_lengths.address(),
-        params.block_ids.address(),
-    ];
-    let numbers = [
-        params.rows,
-        params.batch,
-        params.score_stride,
-        params.topk,
-        params.init_blocks,
-        params.local_blocks,
-        params.id_order as u32,
-        params.max_blocks,
-    ];
-    let pointers = pointers.into_iter().flat_map(u64::to_le_bytes);
-    pointers.chain(numbers.into_iter().flat_map(u32::to_le_bytes)).collect()
 }

@@ -1,11 +1,13 @@
 //! The kernels' PTX, as it is checked in, on simulated devices.
 
+pub mod attend_decode;
 pub mod block_topk;
+mod step;
 
 use std::path::Path;
 
 use cuda_sim::device::Device;
-use cuda_sim::{Function, Machine};
+use cuda_sim::{Function, Machine, Module};
 
 /// The files of `host/ptx`, each with a device that it is for.
 pub const FILES: [(&str, &str); 5] = [
@@ -21,12 +23,18 @@ pub const FILES: [(&str, &str); 5] = [
 /// # Panics
 /// If there is no such file, device or kernel.
 pub fn load(file: &str, device: &str, kernel: &str) -> (Machine, Function) {
+    let (machine, module) = load_module(file, device);
+    let function = module.function(kernel).unwrap_or_else(|| panic!("{file} has no {kernel}"));
+    (machine, function)
+}
+
+/// A device with the kernels of a file loaded.
+fn load_module(file: &str, device: &str) -> (Machine, Module) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/ptx").join(file);
     let ptx = std::fs::read_to_string(&path).expect("the PTX is checked in");
     let machine = Machine::new(Device::named(device).expect("a known device"));
     let module = machine.load(&ptx).unwrap_or_else(|error| panic!("{file}: {error}"));
-    let function = module.function(kernel).unwrap_or_else(|| panic!("{file} has no {kernel}"));
-    (machine, function)
+    (machine, module)
 }
 
 /// Values of four bytes each, on the device.

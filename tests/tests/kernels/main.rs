@@ -1,4 +1,5 @@
 //! The kernels' PTX, as it is checked in, executed by the simulator under all of its checks: without a
 //! GPU, on every device that a file is for.
 
+mod attend_decode;
 mod block_topk;

@@ -16,7 +16,7 @@ pub fn check(folder: &Path) -> Result<Vec<String>> {
     let text = read(&folder.join(manifest::NAME))?;
     let recorded = Manifest::parse(&text)?;
     let checked_in = checked_in(folder)?;
-    let (rebuilt, built) = build_all()?;
+    let (rebuilt, built) = build_all(None)?;
 
     audit::print(&checked_in);
     let mut problems = strangers(folder)?;

@@ -23,6 +23,10 @@ pub struct Ptx {
     /// Change nothing, and fail if what is checked in is not what the sources give.
     #[arg(long)]
     pub check: bool,
+    /// Rebuild the file of one architecture alone, and leave the manifest as it is: while a kernel is being
+    /// written.
+    #[arg(long, conflicts_with = "check")]
+    pub only: Option<Arch>,
 }
 
 /// A PTX, its report and what is wrong with it.
@@ -35,7 +39,8 @@ struct Built {
 impl Ptx {
     pub fn run(self) -> Result<ExitCode> {
         let folder = workspace::root().join("host").join("ptx");
-        let problems = if self.check { check::check(&folder)? } else { rebuild(&folder)? };
+        let problems =
+            if self.check { check::check(&folder)? } else { rebuild(&folder, self.only)? };
         for problem in &problems {
             eprintln!("{problem}");
         }
@@ -44,24 +49,26 @@ impl Ptx {
 }
 
 /// Builds everything, examines it, and writes it: also what is found wanting, to be looked at.
-fn rebuild(folder: &Path) -> Result<Vec<String>> {
-    let (manifest, built) = build_all()?;
+fn rebuild(folder: &Path, only: Option<Arch>) -> Result<Vec<String>> {
+    let (manifest, built) = build_all(only)?;
     audit::print(&built);
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     for Built { file, ptx, .. } in &built {
         write(&folder.join(&file.name), ptx)?;
     }
-    write(&folder.join(manifest::NAME), &manifest.to_text()?)?;
+    if only.is_none() {
+        write(&folder.join(manifest::NAME), &manifest.to_text()?)?;
+    }
     Ok(audit::problems(&built))
 }
 
 /// What the sources give: the PTX of each architecture, and the manifest that belongs to them.
-fn build_all() -> Result<(Manifest, Vec<Built>)> {
+fn build_all(only: Option<Arch>) -> Result<(Manifest, Vec<Built>)> {
     let ptxas = toolchain::ptxas().context("run `cargo xtask setup`")?;
     let scratch = scratch()?;
     let mut compiler = None;
     let mut built = Vec::new();
-    for arch in ARCHS {
+    for arch in ARCHS.into_iter().filter(|arch| only.is_none_or(|only| only == *arch)) {
         let name = format!("msa_{arch}.ptx");
         let path = scratch.join(&name);
         let output = CudaBuilder::new(workspace::root().join("kernels-gpu"))

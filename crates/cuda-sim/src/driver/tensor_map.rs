@@ -5,6 +5,7 @@ use std::ffi::c_uint;
 use super::abi::{In, Out, TensorMapBytes};
 use super::driver;
 use super::error::{Code, Result};
+use crate::device::Device;
 use crate::tensor_map::TensorMap;
 use crate::tensor_map::element::Element;
 
@@ -49,8 +50,8 @@ fn require(holds: bool, story: impl FnOnce() -> String) -> Result<()> {
     if holds { Ok(()) } else { Err(Code::InvalidValue.because(story())) }
 }
 
-/// Checks a descriptor as the API documents it, for a device of this compute capability.
-fn check(map: &TensorMap, capability: (u32, u32)) -> Result<()> {
+/// Checks a descriptor as the API documents it, and as an H100's driver does where it does not.
+fn check(map: &TensorMap, device: &Device) -> Result<()> {
     let TensorMap { data_type, rank, interleave, swizzle, l2_promotion, fill, .. } = *map;
     let Some(element) = Element::of(data_type) else {
         return Err(Code::InvalidValue.because(format!("data type {data_type}")));
@@ -59,13 +60,13 @@ fn check(map: &TensorMap, capability: (u32, u32)) -> Result<()> {
     require(usize::from(swizzle) < SPANS.len(), || format!("swizzle {swizzle}"))?;
     require(l2_promotion <= 3, || format!("L2 promotion {l2_promotion}"))?;
     let newer = element == Element::Packed4 || element.is_spread() || swizzle > 3;
-    require(capability >= (10, 0) || !newer, || {
+    require(device.capability >= (10, 0) || !newer, || {
         format!("data type {data_type} with swizzle {swizzle} needs compute capability 10.0")
     })?;
     let least = if interleave == 0 { 1 } else { 3 };
     require((least..=5).contains(&rank), || format!("rank {rank}, it is {least} to 5"))?;
     check_memory(map, element)?;
-    check_box(map, element)?;
+    check_box(map, element, device.shared_per_multiprocessor)?;
     if fill > 0 {
         let float = matches!(element, Element::Float(_) | Element::Tf32);
         require(fill == 1 && float, || format!("fill {fill} with data type {data_type}"))?;
@@ -108,8 +109,8 @@ fn check_memory(map: &TensorMap, element: Element) -> Result<()> {
     Ok(())
 }
 
-/// The box in shared memory.
-fn check_box(map: &TensorMap, element: Element) -> Result<()> {
+/// The box in shared memory, of which there are so many bytes.
+fn check_box(map: &TensorMap, element: Element, shared: u32) -> Result<()> {
     let rank = usize::from(map.rank);
     for (dimension, extent) in map.box_extents[..rank].iter().enumerate() {
         require((1..=256).contains(extent), || {
@@ -125,10 +126,18 @@ fn check_box(map: &TensorMap, element: Element) -> Result<()> {
     require(!element.is_spread() || inner == 128, || {
         format!("{inner} elements of the box in dimension 0, 128 are needed")
     })?;
+    require(row.is_multiple_of(16), || {
+        format!("a row of the box has {row} bytes, a multiple of 16 is needed")
+    })?;
+    // Undocumented, like the check of the rows of interleaved boxes. Rows count as wide as they are, also
+    // where the swizzle puts them further apart.
+    let extents = map.box_extents[1..rank].iter().zip(&map.element_strides[1..rank]);
+    let rows: u64 =
+        extents.map(|(extent, step)| u64::from(*extent).div_ceil((*step).into())).product();
+    require(row * rows <= shared.into(), || {
+        format!("the box has {} bytes, there are {shared} of shared memory", row * rows)
+    })?;
     if map.interleave == 0 {
-        require(row.is_multiple_of(16), || {
-            format!("a row of the box has {row} bytes, a multiple of 16 is needed")
-        })?;
         let span = SPANS[usize::from(map.swizzle)];
         require(span.is_none_or(|span| row <= span), || {
             format!("a row of the box has {row} bytes, the swizzle's span is {span:?}")
@@ -162,8 +171,9 @@ api! {
         extents: In<u64>, strides: In<u64>, box_extents: In<u32>, element_strides: In<u32>,
         interleave: c_uint, swizzle: c_uint, l2_promotion: c_uint, fill: c_uint,
     ) {
-        let capability = driver()?.machine.device().capability;
-        if capability < (9, 0) {
+        let driver = driver()?;
+        let device = driver.machine.device();
+        if device.capability < (9, 0) {
             return Err(Code::NotSupported.because("tensor maps need compute capability 9.0"));
         }
         require(to.address().is_multiple_of(64), || {
@@ -184,7 +194,7 @@ api! {
             box_extents: per_dimension(box_extents, dimensions, u16::MAX)?,
             element_strides: per_dimension(element_strides, dimensions, u8::MAX)?,
         };
-        check(&map, capability)?;
+        check(&map, device)?;
         to.write(TensorMapBytes(map.encode()))
     }
 }

@@ -21,6 +21,7 @@ mod memory;
 mod program;
 mod rounding;
 mod warp_wide;
+mod wgmma;
 
 pub(crate) use bulk::Groups;
 pub(crate) use decode::Symbols;

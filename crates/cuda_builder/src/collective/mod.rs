@@ -18,8 +18,9 @@
 //!    one must be reachable from the other without going round a loop.** Copies in two arms of a branch
 //!    are not: whatever way a thread goes, it passes one of them only.
 //!
-//! Collectives that LLVM has intrinsics for are convergent by LLVM's own definition and carry no number;
-//! they are counted ([`count::count`]), like all others, for a person to review.
+//! Collectives that LLVM has intrinsics for carry no number, and are refused: LLVM 22's code generator copies
+//! `llvm.nvvm.vote.ballot.sync` into both arms of a branch, convergent though it is. All are counted
+//! ([`count::count`]), for a person to review.
 
 pub(crate) mod check;
 pub(crate) mod count;

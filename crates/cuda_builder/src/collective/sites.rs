@@ -1,9 +1,9 @@
 //! Numbers the collectives of a module, so that they can be found again in its PTX.
 
 use crate::{
-    collective::is_collective,
+    collective::{self, is_collective},
     error::Error,
-    ir::{AsmCall, Module},
+    ir::{AsmCall, Module, symbols},
 };
 use std::collections::BTreeMap;
 
@@ -32,10 +32,23 @@ impl Site {
 }
 
 /// Gives every collective a number, in the module and in what is returned.
-pub(crate) fn tag(module: &mut Module) -> Vec<Site> {
+///
+/// # Errors
+/// If a collective is an intrinsic of LLVM, which can carry none.
+pub(crate) fn tag(module: &mut Module) -> Result<Vec<Site>, Error> {
     let mut sites = Vec::new();
     for function in module.functions() {
         for line in &mut module.lines[function.body()] {
+            if let Some(intrinsic) = collective_intrinsic(line) {
+                return Err(Error::Collective {
+                    function: function.name.clone(),
+                    collective: intrinsic.to_owned(),
+                    problem:
+                        "is an intrinsic of LLVM, which may copy it into arms of a branch unseen: \
+                              write it in assembly"
+                            .to_owned(),
+                });
+            }
             let Some(call) = AsmCall::find(line) else {
                 continue;
             };
@@ -48,7 +61,14 @@ pub(crate) fn tag(module: &mut Module) -> Vec<Site> {
             }
         }
     }
-    sites
+    Ok(sites)
+}
+
+/// The intrinsic that a line calls, if threads execute it together.
+fn collective_intrinsic(line: &str) -> Option<&str> {
+    const PREFIX: &str = "llvm.nvvm.";
+    let name = symbols(line).map(|symbol| symbol.name).find(|name| name.starts_with(PREFIX))?;
+    collective::name(&name[PREFIX.len()..]).map(|_| name)
 }
 
 /// The sites that are still there once constants were folded. None may have become two by that.
@@ -97,7 +117,7 @@ mod tests {
     #[test]
     fn collectives_are_numbered() {
         let mut module = Module::new(IR);
-        let sites = tag(&mut module);
+        let sites = tag(&mut module).expect("no intrinsics");
         let found: Vec<_> = sites.iter().map(|site| (site.number, site.text.as_str())).collect();
         assert_eq!(found, [(0, "bar.sync 0;"), (1, "bar.sync 1;")]);
         assert!(
@@ -108,9 +128,22 @@ mod tests {
     }
 
     #[test]
+    fn intrinsics_are_refused() {
+        for (intrinsic, is_refused) in [
+            ("vote.ballot.sync", true),
+            ("shfl.sync.idx.i32p", true),
+            ("read.ptx.sreg.tid.x", false),
+        ] {
+            let call = format!("  %1 = call i32 @llvm.nvvm.{intrinsic}(i32 -1, i1 %0)");
+            let mut module = Module::new(&format!("define ptx_kernel void @k() {{\n{call}\n}}"));
+            assert_eq!(tag(&mut module).is_err(), is_refused, "{intrinsic}");
+        }
+    }
+
+    #[test]
     fn folding_may_remove_but_not_copy() {
         let mut module = Module::new(IR);
-        let sites = tag(&mut module);
+        let sites = tag(&mut module).expect("no intrinsics");
         let mut folded = module.clone();
         folded.lines.remove(1);
         let left = reachable(&folded, sites.clone()).expect("one site is left");

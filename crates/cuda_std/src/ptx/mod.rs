@@ -4,13 +4,22 @@
 //! or threads together. Nothing here is `pure` that other threads could have a part in.
 
 mod atom_shared;
+mod bar;
+mod cp_async;
 mod cvt_bf16;
 mod ld_st_global;
 mod ld_st_shared;
+mod ldmatrix;
+mod math;
+mod mma;
 mod shared_address;
+mod shfl;
 mod trap;
+mod vote;
 
 pub use atom_shared::atom_shared_add_u32;
+pub use bar::{bar_sync_0, bar_warp_sync};
+pub use cp_async::{cp_async_cg_16, cp_async_commit_group, cp_async_wait_group};
 pub use cvt_bf16::cvt_rn_bf16x2_f32;
 pub use ld_st_global::{
     ld_global_b32, ld_global_b64, ld_global_nc_b32, ld_global_nc_b64, ld_global_nc_v4_b32,
@@ -19,5 +28,10 @@ pub use ld_st_global::{
 pub use ld_st_shared::{
     ld_shared_b32, ld_shared_b64, ld_shared_v4_b32, st_shared_b32, st_shared_b64, st_shared_v4_b32,
 };
+pub use ldmatrix::{ldmatrix_x4, ldmatrix_x4_trans};
+pub use math::{ex2_approx_ftz_f32, fma_rn_f32, lg2_approx_ftz_f32, rcp_approx_ftz_f32};
+pub use mma::mma_m16n8k16_f32_bf16;
 pub use shared_address::{dynamic_shared_address, generic_from_shared, static_shared_address};
+pub use shfl::{shfl_sync_bfly, shfl_sync_down, shfl_sync_idx, shfl_sync_up};
 pub use trap::trap;
+pub use vote::{activemask, vote_sync_all, vote_sync_any, vote_sync_ballot};

@@ -5,6 +5,7 @@
 //! several of these of 8 by 8.
 
 mod multiply;
+pub(super) mod product;
 mod transfer;
 
 pub(super) use multiply::Multiply;

@@ -1,0 +1,94 @@
+use crate::{BLOCK, BatchParams, CacheParams, DevicePtr, HEAD_DIM, MAX_GROUP};
+
+/// Parameters of the kernel `attend_decode`: attention of requests with few new tokens each, and of
+/// `attend_combine`, which follows it where the work of a row is split.
+///
+/// | kernel | grid | block | dynamic shared memory |
+/// | --- | --- | --- | --- |
+/// | `attend_decode` | `(splits, kv_heads, batch * ceil(max_seq_length / tile_rows))` | [`THREADS`](Self::THREADS) | [`shared_bytes`](Self::shared_bytes) |
+/// | `attend_combine`, if `splits > 1` | `(rows, ceil(heads / 4))` | [`COMBINE_THREADS`](Self::COMBINE_THREADS) | none |
+///
+/// A row's result does not depend on `splits`, `tile_rows` or `stages`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[cfg_attr(feature = "bytemuck", derive(bytemuck::NoUninit))]
+pub struct AttendParams {
+    /// Rows and requests.
+    pub batch: BatchParams,
+    /// Planes K and V of `kv_heads` heads.
+    pub cache: CacheParams,
+    /// bf16 `[rows, kv_heads * group, HEAD_DIM]`, a multiple of 16 bytes
+    pub q: DevicePtr<u16>,
+    /// Elements from a row of `q` to the next, and from a head to the next: multiples of 8.
+    pub q_row_stride: u64,
+    /// As above, from a head to the next.
+    pub q_head_stride: u64,
+    /// i32 `[kv_heads, rows, topk]`
+    pub block_ids: DevicePtr<i32>,
+    /// Elements from a head's ids to the next head's.
+    pub ids_head_stride: u64,
+    /// Elements from a row's ids to the next row's.
+    pub ids_row_stride: u64,
+    /// bf16 `[rows, kv_heads * group, HEAD_DIM]`, dense: the result
+    pub output: DevicePtr<u16>,
+    /// f32 `[rows, kv_heads * group]`, dense, or 0: natural log of the softmax denominator
+    pub lse: DevicePtr<f32>,
+    /// f32 `[rows, kv_heads, topk, group, HEAD_DIM]`: of each block of a row's list, by ascending id, the
+    /// weighted sum of its values. Unused if `splits` is 1.
+    pub partial_values: DevicePtr<f32>,
+    /// f32 `[rows, kv_heads, topk, group, 4]`: of each of those its maximum, the sum of its weights and that
+    /// of its rounded weights, and a number that means nothing.
+    pub partial_sums: DevicePtr<f32>,
+    /// Multiplies every dot product to give a logarithm to base 2: the scale times log2(e).
+    pub scale_log2: f32,
+    /// KV heads.
+    pub kv_heads: u32,
+    /// Query heads of a KV head, 1 to [`MAX_GROUP`].
+    pub group: u32,
+    /// Ids of each row, 1 to [`MAX_TOPK`](crate::MAX_TOPK).
+    pub topk: u32,
+    /// Parts that the blocks of each tile of rows are split into, each for a block of threads.
+    pub splits: u32,
+    /// Most rows of one request that a block of threads has, 1 to
+    /// [`MAX_SPECULATIVE`](crate::MAX_SPECULATIVE).
+    pub tile_rows: u32,
+    /// Tiles of rows that a request may have: `ceil(max_seq_length / tile_rows)`.
+    pub row_tiles: u32,
+    /// Planes of blocks that are in shared memory at a time, 2 to [`MAX_STAGES`](Self::MAX_STAGES).
+    pub stages: u32,
+}
+
+impl AttendParams {
+    /// Threads of a block of `attend_decode`.
+    pub const THREADS: u32 = 128;
+
+    /// Threads of a block of `attend_combine`: a warp for each head.
+    pub const COMBINE_THREADS: u32 = 128;
+
+    /// Most planes in shared memory.
+    pub const MAX_STAGES: u32 = 6;
+
+    /// Bytes of a plane of a block: `[BLOCK, HEAD_DIM]` of bf16.
+    pub const STAGE_BYTES: u32 = (BLOCK * HEAD_DIM * size_of::<u16>()) as u32;
+
+    /// Bytes that each row of a tile takes.
+    pub const ROW_BYTES: u32 = {
+        let heads = MAX_GROUP as u32;
+        let query = heads * (HEAD_DIM * size_of::<u16>()) as u32;
+        let weights = heads * (BLOCK * size_of::<u16>()) as u32;
+        let values = heads * (HEAD_DIM * size_of::<f32>()) as u32;
+        let warps = Self::THREADS / 32;
+        // Of each warp and head: the total's maximum and sums, a block's maximum, and its sums.
+        query + weights + values + warps * heads * (16 + 4 + 8)
+    };
+
+    /// Bytes that each id of a tile takes.
+    pub const ID_BYTES: u32 = 16;
+
+    /// Dynamic shared memory of a launch of `attend_decode`, in bytes.
+    pub const fn shared_bytes(tile_rows: u32, topk: u32, stages: u32) -> u32 {
+        stages * Self::STAGE_BYTES + tile_rows * (Self::ROW_BYTES + topk * Self::ID_BYTES)
+    }
+}
+
+const _: () = assert!(size_of::<AttendParams>() == 200 && align_of::<AttendParams>() == 8);

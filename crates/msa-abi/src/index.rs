@@ -1,0 +1,77 @@
+use crate::{BatchParams, CacheParams, DevicePtr, IdOrder};
+
+/// Parameters of the kernels that score blocks.
+///
+/// `index_decode` writes scores, from which [`block_topk`](crate::BlockTopkParams) selects. `index_prefill` selects
+/// on the way; where the keys of a row are split, `index_merge` follows it and selects from what each part has
+/// selected.
+///
+/// | kernel | grid | block | dynamic shared memory |
+/// | --- | --- | --- | --- |
+/// | `index_decode` | `(splits, batch * pair_tiles)` | [`THREADS`](Self::THREADS) | [`decode_shared_bytes`](Self::decode_shared_bytes) |
+/// | `index_prefill` | `(splits, batch * pair_tiles)` | [`THREADS`](Self::THREADS) | [`prefill_shared_bytes`](Self::prefill_shared_bytes) |
+/// | `index_merge`, if `splits > 1` | `(rows, index_heads)` | [`MERGE_THREADS`](Self::MERGE_THREADS) | none |
+///
+/// A *pair* is a row and an index head: pair `row * index_heads + head`, counted from the request's first row. A tile
+/// has [`DECODE_PAIRS`](Self::DECODE_PAIRS) or [`PREFILL_PAIRS`](Self::PREFILL_PAIRS) successive pairs of a request.
+/// What is selected does not depend on `splits` or `stages`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[cfg_attr(feature = "bytemuck", derive(bytemuck::NoUninit))]
+pub struct IndexParams {
+    /// Rows and requests.
+    pub batch: BatchParams,
+    /// Index keys: one plane of one head.
+    pub cache: CacheParams,
+    /// bf16 `[rows, index_heads, HEAD_DIM]`, a multiple of 16 bytes
+    pub index_q: DevicePtr<u16>,
+    /// Elements from a row of `index_q` to the next, a multiple of 8.
+    pub q_row_stride: u64,
+    /// Elements from a head to the next, a multiple of 8.
+    pub q_head_stride: u64,
+    /// `index_decode` alone: f32 `[index_heads, rows, score_stride]`, the scores before any block is forced
+    pub scores: DevicePtr<f32>,
+    /// `index_prefill` and `index_merge`: i32 `[index_heads, rows, topk]`, the result
+    pub block_ids: DevicePtr<i32>,
+    /// The same, if `splits > 1`: u64 `[splits, index_heads, rows, topk]`, what each part has selected
+    pub partial_keys: DevicePtr<u64>,
+    /// Multiplies every dot product.
+    pub scale: f32,
+    /// Index heads.
+    pub index_heads: u32,
+    /// Floats from one row's scores to the next's: at least the blocks of the longest horizon.
+    pub score_stride: u32,
+    /// Parts that the blocks of each tile's horizon are split into, each for a block of threads.
+    pub splits: u32,
+    /// Tiles of pairs that a request may have.
+    pub pair_tiles: u32,
+    /// Blocks or parts of blocks that are in shared memory at a time, 2 to [`MAX_STAGES`](Self::MAX_STAGES).
+    pub stages: u32,
+    /// Ids that each row selects, 1 to [`MAX_TOPK`](crate::MAX_TOPK).
+    pub topk: u32,
+    /// Blocks forced at the start of each row's horizon.
+    pub init_blocks: u32,
+    /// Blocks forced at the end of each row's horizon.
+    pub local_blocks: u32,
+    /// The order in which a row's ids are listed.
+    pub id_order: IdOrder,
+}
+
+impl IndexParams {
+    /// Threads of a block of the scoring kernels.
+    pub const THREADS: u32 = 128;
+
+    /// Threads of a block of `index_merge`.
+    pub const MERGE_THREADS: u32 = 128;
+
+    /// Pairs of a tile of `index_decode`: one fragment.
+    pub const DECODE_PAIRS: u32 = 16;
+
+    /// Pairs of a tile of `index_prefill`.
+    pub const PREFILL_PAIRS: u32 = 128;
+
+    /// Most stages.
+    pub const MAX_STAGES: u32 = 6;
+}
+
+const _: () = assert!(size_of::<IndexParams>() == 176 && align_of::<IndexParams>() == 8);

@@ -1,0 +1,108 @@
+use cuda_std::prelude::*;
+use msa_abi::{AttendParams, BLOCK, HEAD_DIM, MAX_GROUP};
+
+use crate::row_tile::RowTile;
+use crate::softmax::Sums;
+
+/// Heads of a tile's row: as many as a KV head may have, some of them unused.
+pub(super) const HEADS: u32 = MAX_GROUP as u32;
+
+/// Warps of a block.
+pub(super) const WARPS: u32 = AttendParams::THREADS / warp::WARP_SIZE;
+
+/// Where everything is in the dynamic shared memory: first what there is once, then arrays with an element for
+/// each row of the tile.
+#[derive(Clone, Copy)]
+pub(super) struct SharedPlan {
+    /// `[stages]` of `[BLOCK]` rows
+    stages: SharedPtr<[u32; 4]>,
+    /// `[tile_rows]` of `[HEADS]` rows: queries
+    queries: SharedPtr<[u32; 4]>,
+    /// `[tile_rows]` of `[HEADS]` rows: weights of a block's keys
+    weights: SharedPtr<[u32; 4]>,
+    /// f32 `[tile_rows, 4, THREADS]` of 4: each thread's own part of the row's total
+    totals: SharedPtr<[f32; 4]>,
+    /// `[tile_rows, WARPS, HEADS]`: each warp's own copy of the total's sums
+    total_sums: SharedPtr<Sums>,
+    /// `[tile_rows, WARPS, HEADS]`: what each warp has found in its keys of a block: the maximum
+    maxima: SharedPtr<f32>,
+    /// and the sums of weights, exact and rounded.
+    sums: SharedPtr<[f32; 2]>,
+    /// `[4, tile_rows * topk]`: see [`Lists`](super::Lists)
+    ids: SharedPtr<u32>,
+    /// Ids of all rows of a tile.
+    pub(super) id_count: u32,
+}
+
+impl SharedPlan {
+    #[inline(always)]
+    pub(super) fn new(params: &AttendParams) -> Self {
+        let rows = params.tile_rows;
+        let stages = shared::dynamic_shared::<[u32; 4]>();
+        let queries = stages.byte_add(params.stages * AttendParams::STAGE_BYTES);
+        let weights = queries.byte_add(rows * ROWS);
+        let totals = weights.byte_add(rows * ROWS).cast();
+        let total_sums = totals.add(rows * 4 * AttendParams::THREADS).cast::<Sums>();
+        let sums = total_sums.add(rows * WARPS * HEADS).cast::<[f32; 2]>();
+        let maxima = sums.add(rows * WARPS * HEADS).cast::<f32>();
+        let ids = maxima.add(rows * WARPS * HEADS).cast();
+        let id_count = rows * params.topk;
+        Self { stages, queries, weights, totals, total_sums, maxima, sums, ids, id_count }
+    }
+
+    #[inline(always)]
+    pub(super) fn stage(self, nth: u32) -> RowTile {
+        RowTile::at(self.stages.byte_add(nth * AttendParams::STAGE_BYTES))
+    }
+
+    #[inline(always)]
+    pub(super) fn queries(self, row: u32) -> RowTile {
+        RowTile::at(self.queries.byte_add(row * ROWS))
+    }
+
+    #[inline(always)]
+    pub(super) fn weights(self, row: u32) -> RowTile {
+        RowTile::at(self.weights.byte_add(row * ROWS))
+    }
+
+    /// This thread's part of a row's total, of the `nth` 8 dims of its warp's.
+    #[inline(always)]
+    pub(super) fn total(self, row: u32, nth: u32) -> SharedPtr<[f32; 4]> {
+        self.totals.add((row * 4 + nth) * AttendParams::THREADS + thread::thread_idx_x())
+    }
+
+    /// A warp's copy of the sums of a row's total.
+    #[inline(always)]
+    pub(super) fn total_sums(self, row: u32, warp: u32, head: u32) -> SharedPtr<Sums> {
+        self.total_sums.add((row * WARPS + warp) * HEADS + head)
+    }
+
+    /// The maximum that a warp has found.
+    #[inline(always)]
+    pub(super) fn maximum(self, row: u32, warp: u32, head: u32) -> SharedPtr<f32> {
+        self.maxima.add((row * WARPS + warp) * HEADS + head)
+    }
+
+    /// The sums that a warp has found.
+    #[inline(always)]
+    pub(super) fn sums(self, row: u32, warp: u32, head: u32) -> SharedPtr<[f32; 2]> {
+        self.sums.add((row * WARPS + warp) * HEADS + head)
+    }
+
+    /// The `nth` array of ids.
+    #[inline(always)]
+    pub(super) fn ids(self, nth: u32) -> SharedPtr<u32> {
+        self.ids.add(nth * self.id_count)
+    }
+}
+
+/// Bytes of a tile with a row for each head.
+const ROWS: u32 = HEADS * RowTile::CHUNKS * 16;
+
+// A row of weights is as long as one of queries, and what a row takes is what a launch asks for.
+const _: () = assert!(BLOCK == HEAD_DIM);
+const _: () = {
+    let per_head = size_of::<Sums>() as u32 + 4 + 8;
+    let bytes = 2 * ROWS + 4 * AttendParams::THREADS * 16 + WARPS * HEADS * per_head;
+    assert!(bytes == AttendParams::ROW_BYTES && AttendParams::ID_BYTES == 4 * 4);
+};

@@ -1,0 +1,54 @@
+use cuda_std::prelude::*;
+use cuda_std::ptx;
+use msa_abi::{BLOCK, CacheParams};
+
+use crate::row_tile::{CHUNK, RowTile};
+
+/// A plane of a cache, of one of its heads: K or V.
+#[derive(Clone, Copy)]
+pub(crate) struct Plane {
+    /// The head's part of page 0.
+    base: u64,
+    page_stride: u64,
+    token_stride: u64,
+}
+
+impl Plane {
+    /// Plane 0, K, or 1, V, of a head.
+    #[inline(always)]
+    pub(crate) fn new(cache: &CacheParams, plane: u32, head: u32) -> Self {
+        let elements = u64::from(plane) * cache.plane_stride + u64::from(head) * cache.head_stride;
+        Self {
+            base: cache.pages.address() + bytes(elements),
+            page_stride: bytes(cache.page_stride),
+            token_stride: bytes(cache.token_stride),
+        }
+    }
+
+    /// All of `THREADS` threads: each starts its part of the copy of a page to a tile, `keys` tokens of it; the
+    /// tile's other rows become zero.
+    ///
+    /// # Safety
+    ///
+    /// The plane has the page, and these keys are written. The tile has a block's rows, which nobody touches until
+    /// all threads have waited for their copies.
+    #[inline(always)]
+    pub(crate) unsafe fn start_copy<const THREADS: u32>(self, page: u32, keys: u32, to: RowTile) {
+        let thread = thread::thread_idx_x();
+        let (first, chunk) = (thread / RowTile::CHUNKS, thread % RowTile::CHUNKS);
+        let rows = THREADS / RowTile::CHUNKS;
+        let from = self.base + u64::from(page) * self.page_stride + bytes(u64::from(chunk * CHUNK));
+        for nth in 0..BLOCK as u32 / rows {
+            let row = first + nth * rows;
+            // Of a row that is not read its address is none of the cache's, perhaps.
+            let (given, source) = if row < keys { (16, row) } else { (0, 0) };
+            let source = from + u64::from(source) * self.token_stride;
+            // SAFETY: the caller promises the keys, and the tile's rows.
+            unsafe { ptx::cp_async_cg_16(to.chunk(row, chunk).address(), source, given) };
+        }
+    }
+}
+
+const fn bytes(elements: u64) -> u64 {
+    elements * size_of::<u16>() as u64
+}

@@ -1,0 +1,78 @@
+//! Where a warp's lanes hold the elements of a matrix: the fragments of `mma.m16n8k16`.
+
+use cuda_std::prelude::*;
+
+/// A lane's part in fragments: it holds elements of rows `row` and `row + 8`, and of each 8 columns those
+/// at `column` and `column + 1`.
+#[derive(Clone, Copy)]
+pub(crate) struct Part {
+    /// 0 to 7
+    pub(crate) row: u32,
+    /// 0, 2, 4 or 6
+    pub(crate) column: u32,
+}
+
+impl Part {
+    /// This lane's.
+    #[inline(always)]
+    pub(crate) fn of_lane() -> Self {
+        let lane = warp::lane_id();
+        Self { row: lane / 4, column: lane % 4 * 2 }
+    }
+
+    /// Whether it is the first of the four lanes that hold the same rows.
+    #[inline(always)]
+    pub(crate) const fn is_first(self) -> bool {
+        self.column == 0
+    }
+
+    /// What of a word of operand B is left of its rows `first + column` and `first + column + 1`, if those
+    /// from `end` on are not to take part.
+    #[inline(always)]
+    pub(crate) const fn rows_before(self, first: u32, end: u32) -> u32 {
+        let row = first + self.column;
+        (if row < end { 0xffff } else { 0 }) | (if row + 1 < end { 0xffff_0000 } else { 0 })
+    }
+}
+
+/// A warp: of each row the largest of what its four lanes have.
+///
+/// # Safety
+///
+/// All lanes come together.
+#[inline(always)]
+pub(crate) unsafe fn row_max(mut value: f32) -> f32 {
+    for distance in [1, 2] {
+        // SAFETY: the caller brings all lanes together.
+        let (other, _) = unsafe { warp::warp_shuffle_xor(u32::MAX, value, distance, 32) };
+        value = value.max(other);
+    }
+    value
+}
+
+/// A warp: of each row the sum of what its four lanes have.
+///
+/// # Safety
+///
+/// All lanes come together.
+#[inline(always)]
+pub(crate) unsafe fn row_sum(mut value: f32) -> f32 {
+    for distance in [1, 2] {
+        // SAFETY: the caller brings all lanes together.
+        let (other, _) = unsafe { warp::warp_shuffle_xor(u32::MAX, value, distance, 32) };
+        value += other;
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Part;
+
+    #[test]
+    fn rows_before_the_end_are_kept() {
+        let part = Part { row: 0, column: 2 };
+        let kept = |end| part.rows_before(16, end);
+        assert_eq!([17, 18, 19, 20].map(kept), [0, 0, 0xffff, u32::MAX]);
+    }
+}

