@@ -65,7 +65,7 @@ fn global_memory_is_counted_in_sectors() {
 #[test]
 fn bulk_copies_are_counted_as_traffic_of_global_memory_alone() {
     // 64 bytes from the middle of a sector on, and back to the next sectors.
-    let body = "setp.eq.u32 p, thread, 0;\n@p mbarrier.init.shared.b64 [4096], 1; fence.proxy.async;\n\
+    let body = "setp.eq.u32 p, thread, 0;\n@p mbarrier.init.shared.b64 [4096], 1; fence.proxy.async; bar.warp.sync -1;\n\
          @p mbarrier.arrive.expect_tx.shared.b64 _, [4096], 64;\n\
          @p cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [0], [buffer+16], 64, [4096];\n\
          wait: mbarrier.try_wait.parity.shared.b64 p, [4096], 0;\n@!p bra wait;\n\
