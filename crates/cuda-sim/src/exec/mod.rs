@@ -73,8 +73,16 @@ pub(crate) enum Event {
     Barrier { barrier: usize, phase: u64 },
     /// The barrier of its cluster.
     Cluster { phase: u64 },
-    /// More than so many of an mbarrier, in the shared memory of a block of the cluster.
-    Mbarrier { rank: u32, address: u64, phase: u64 },
+    /// That phase of an mbarrier.
+    Mbarrier(PhaseOf),
+}
+
+/// A phase of an mbarrier, counted from 0, in the shared memory of a block of the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PhaseOf {
+    pub(crate) rank: u32,
+    pub(crate) address: u64,
+    pub(crate) phase: u64,
 }
 
 /// What a barrier tells those who waited at it of the predicates they came with.

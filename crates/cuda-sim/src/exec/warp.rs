@@ -1,6 +1,6 @@
 //! A warp: 32 lanes of registers, and where each lane stands.
 
-use crate::exec::{Event, Stop};
+use crate::exec::{PhaseOf, Stop};
 use crate::fault::FaultKind;
 use crate::isa::{Class, Copies, Kernel, Register, Source, Special};
 use crate::memory::LocalMemory;
@@ -59,8 +59,8 @@ pub(crate) struct Warp<'a> {
     pub(crate) copies: Copies,
     /// The phase of the cluster's barrier that each lane has arrived at and not waited for.
     pub(crate) at_cluster_barrier: Lanes<Option<u64>>,
-    /// The phase of an mbarrier that was last looked for in vain: where it is, and which.
-    pub(crate) looked_for: Option<Event>,
+    /// The phase of an mbarrier that was last looked for in vain.
+    pub(crate) looked_for: Option<PhaseOf>,
 }
 
 impl<'a> Warp<'a> {

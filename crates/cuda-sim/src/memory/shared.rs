@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use crate::exec::clock::{Agent, Epoch, Knowledge, Lanewise};
 use crate::fault::FaultKind;
@@ -18,6 +19,8 @@ pub(crate) struct SharedMemory {
     bytes: Vec<u8>,
     words: Vec<Shadow>,
     mbarriers: BTreeMap<u64, Mbarrier>,
+    /// The numbers of the block's warps in its cluster.
+    warps: Range<u32>,
 }
 
 /// What is known of four bytes. Masks have a bit for each of them.
@@ -96,10 +99,10 @@ impl Visitor<'_> {
 const WORD: usize = 4;
 
 impl SharedMemory {
-    /// Memory that nothing has written.
-    pub(crate) fn new(bytes: usize) -> Self {
+    /// Memory of a block with these warps of its cluster, that nothing has written.
+    pub(crate) fn new(bytes: usize, warps: Range<u32>) -> Self {
         let words = vec![Shadow::default(); bytes.div_ceil(WORD)];
-        Self { bytes: vec![0xff; bytes], words, mbarriers: BTreeMap::new() }
+        Self { bytes: vec![0xff; bytes], words, mbarriers: BTreeMap::new(), warps }
     }
 
     /// Refuses an access that is out of bounds or misaligned.
@@ -122,7 +125,7 @@ impl SharedMemory {
         for (word, mask) in words_of(access) {
             let shadow = &mut self.words[word];
             shadow.refuse_unwritten(word, mask)?;
-            shadow.refuse_race(word, mask, Kind::Read, &by)?;
+            shadow.refuse_race(word, mask, Kind::Read, &by, &self.warps)?;
             shadow.note(by.uses(Kind::Read, mask));
         }
         Ok(&self.bytes[range(access)])
@@ -142,7 +145,7 @@ impl SharedMemory {
             // Lanes of a warp that write the same value need not care which comes last.
             let twice = shadow.write.is_some_and(|write| write.epoch.agent == by.agent);
             if !(same && twice && shadow.uses.is_empty()) {
-                shadow.refuse_race(word, mask, Kind::Write, &by)?;
+                shadow.refuse_race(word, mask, Kind::Write, &by, &self.warps)?;
             }
             shadow.uses.clear();
             let mut write = by.uses(Kind::Write, mask);
@@ -169,7 +172,7 @@ impl SharedMemory {
         for (word, mask) in words_of(access) {
             let shadow = &mut self.words[word];
             shadow.refuse_unwritten(word, mask)?;
-            shadow.refuse_race(word, mask, Kind::Atomic, &by)?;
+            shadow.refuse_race(word, mask, Kind::Atomic, &by, &self.warps)?;
             shadow.note(by.uses(Kind::Atomic, mask));
         }
         let mut bytes = [0; 8];
@@ -199,7 +202,7 @@ impl SharedMemory {
         self.refuse_closed(access)?;
         for (word, mask) in words_of(access) {
             let shadow = &mut self.words[word];
-            shadow.refuse_race(word, mask, Kind::Write, &by)?;
+            shadow.refuse_race(word, mask, Kind::Write, &by, &self.warps)?;
             shadow.closed |= mask;
         }
         Ok(())
@@ -230,7 +233,7 @@ impl SharedMemory {
         for (word, mask) in words_of(access) {
             let shadow = &mut self.words[word];
             shadow.refuse_unwritten(word, mask)?;
-            shadow.refuse_race(word, mask, Kind::Read, &by)?;
+            shadow.refuse_race(word, mask, Kind::Read, &by, &self.warps)?;
             shadow.refuse_unfenced(word, mask, &by)?;
             let (kind, proxy) = (Kind::Read, Proxy::Async);
             shadow.note(Use { epoch: reader, bytes: mask, lanes: 0, kind, proxy });
@@ -250,7 +253,7 @@ impl SharedMemory {
         self.refuse_closed(access)?;
         for (word, mask) in words_of(access) {
             let shadow = &mut self.words[word];
-            shadow.refuse_race(word, mask, Kind::Write, &by)?;
+            shadow.refuse_race(word, mask, Kind::Write, &by, &self.warps)?;
             if proxy == Proxy::Async {
                 shadow.refuse_unfenced(word, mask, &by)?;
             }
@@ -315,7 +318,10 @@ impl SharedMemory {
         let mbarrier = self.mbarriers.get_mut(&address).ok_or_else(|| no_mbarrier(address))?;
         for (word, mask) in words_of(access) {
             let shadow = &mut self.words[word];
-            shadow.refuse_race(word, mask, Kind::Atomic, &by)?;
+            // `fence.mbarrier_init` tells of that alone.
+            if !by.knowledge.has_seen(mbarrier.made()) {
+                shadow.refuse_race(word, mask, Kind::Atomic, &by, &self.warps)?;
+            }
             if proxy == Proxy::Async && !mbarrier.is_announced() {
                 shadow.refuse_unfenced(word, mask, &by)?;
             }
@@ -324,14 +330,18 @@ impl SharedMemory {
         Ok(mbarrier)
     }
 
-    /// `fence.mbarrier_init`: the mbarriers that the lane knows of are there for copies.
-    pub(crate) fn announce_mbarriers(&mut self, by: Visitor) {
+    /// `fence.mbarrier_init`: the mbarriers that the lane has made, or knows of, are there for copies, and
+    /// for who is told of these steps.
+    pub(crate) fn announce_mbarriers(&mut self, by: Visitor) -> Vec<Epoch> {
+        let mut announced = Vec::new();
         for (address, mbarrier) in &mut self.mbarriers {
             let made = self.words[*address as usize / WORD].write;
             if made.is_some_and(|made| by.has_seen(&made)) {
                 mbarrier.announce();
+                announced.push(mbarrier.made());
             }
         }
+        announced
     }
 
     /// The phase that an mbarrier is in; `None` if there is none.
@@ -383,6 +393,7 @@ impl Shadow {
         mask: u8,
         kind: Kind,
         by: &Visitor,
+        warps: &Range<u32>,
     ) -> Result<(), FaultKind> {
         // Reads do not mind each other, nor do atomics.
         let unordered = |earlier: &&Use| {
@@ -405,7 +416,7 @@ impl Shadow {
             } else if other.epoch.agent == by.agent {
                 format!("lane {} of the warp", (other.lanes & !(1 << by.lane)).trailing_zeros())
             } else {
-                format!("warp {}", other.epoch.agent.0)
+                warp_of(other.epoch.agent, warps)
             },
             order: format!("{} after {}", kind.name(), other.kind.name()),
         })
@@ -443,11 +454,20 @@ impl Shadow {
     }
 }
 
+/// How a warp is called in the block that has these.
+fn warp_of(Agent(warp): Agent, own: &Range<u32>) -> String {
+    let of_block = own.len() as u32;
+    match own.contains(&warp) {
+        true => format!("warp {}", warp - own.start),
+        false => format!("warp {} of block {} of the cluster", warp % of_block, warp / of_block),
+    }
+}
+
 fn byte_of(word: usize, mask: u8) -> u64 {
     (word * WORD) as u64 + u64::from(mask.trailing_zeros())
 }
 
-fn range(access: Access) -> std::ops::Range<usize> {
+fn range(access: Access) -> Range<usize> {
     access.address as usize..(access.address + u64::from(access.bytes)) as usize
 }
 

@@ -1,10 +1,12 @@
 //! Every instruction against values computed from the PTX ISA's definition of it.
 
+mod cluster;
 mod compare;
 mod convert;
 mod exact;
 mod float;
 mod harness;
 mod integer;
+mod mbarrier;
 mod memory;
 mod warp;

@@ -1,6 +1,9 @@
 //! Every check catches a kernel that was planted with its fault, exactly, and lets the same kernel
 //! without the fault pass in every order of warps tried.
 
+mod cluster;
+mod mbarrier;
+
 use cuda_sim::device::Device;
 use cuda_sim::fault::{Fault, FaultKind};
 use cuda_sim::{Launch, Machine, Order};
@@ -8,6 +11,8 @@ use cuda_sim::{Launch, Machine, Order};
 /// A kernel's body between `FAULT` markers and how it is run.
 struct Case {
     blocks: u32,
+    /// Blocks of a cluster.
+    cluster: u32,
     threads: u32,
     /// `{a|b}` stands for `a` in the planted kernel and for `b` in the clean one.
     body: &'static str,
@@ -51,8 +56,8 @@ fn run(case: &Case, variant: usize, order: Order) -> Result<u64, (u64, Fault)> {
     machine.write(other, &[0; 4]).expect("it fits");
     let freed = machine.allocate(64);
     machine.free(freed).expect("it is allocated");
-    let launch =
-        Launch { grid: [case.blocks, 1, 1], block: [case.threads, 1, 1], ..Launch::default() };
+    let [grid, cluster, block] = [case.blocks, case.cluster, case.threads].map(|x| [x, 1, 1]);
+    let launch = Launch { grid, cluster, block, ..Launch::default() };
     let parameters = [buffer, other].map(u64::to_le_bytes).concat();
     machine.launch(&function, &launch, order, &parameters).map_err(|fault| (buffer, fault))?;
     Ok(buffer)
@@ -60,14 +65,22 @@ fn run(case: &Case, variant: usize, order: Order) -> Result<u64, (u64, Fault)> {
 
 /// What the planted kernel is caught at. The clean one runs in turn and in 20 random orders.
 fn caught(blocks: u32, threads: u32, body: &'static str) -> (u64, Fault) {
-    let case = Case { blocks, threads, body };
+    check(&Case { blocks, cluster: 1, threads, body })
+}
+
+/// The same of one cluster.
+fn caught_in_cluster(blocks: u32, threads: u32, body: &'static str) -> (u64, Fault) {
+    check(&Case { blocks, cluster: blocks, threads, body })
+}
+
+fn check(case: &Case) -> (u64, Fault) {
     let orders = (0..20).map(Order::Random).chain([Order::InTurn]);
     for order in orders {
-        if let Err((_, fault)) = run(&case, 1, order) {
+        if let Err((_, fault)) = run(case, 1, order) {
             panic!("the clean kernel, {order:?}: {fault}");
         }
     }
-    let (buffer, fault) = run(&case, 0, Order::InTurn).expect_err("the planted fault is found");
+    let (buffer, fault) = run(case, 0, Order::InTurn).expect_err("the planted fault is found");
     assert_eq!(fault.kernel, "planted");
     (buffer, fault)
 }
