@@ -312,6 +312,7 @@ fn take_turn(cx: &mut Cx, kernel: &Kernel, turn: u32) -> Result<(Turn, u32), Sto
     for executed in 0..turn {
         let Some(path) = cx.warp.path() else { return Ok((Turn::Exits, executed)) };
         let instruction = &kernel.code[path.pc as usize];
+        cx.warp.executed += 1;
         let mask = active(cx.warp, instruction, path.lanes)?;
         let flow = if mask == 0 {
             Flow::Next

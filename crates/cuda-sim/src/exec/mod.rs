@@ -38,6 +38,8 @@ pub(crate) struct Cx<'a, 'k> {
 pub(crate) struct Launched<'a> {
     /// Tells launches apart.
     pub(crate) number: u32,
+    /// Those of the device.
+    pub(crate) multiprocessors: u32,
     pub(crate) parameters: &'a [u8],
     /// How many releases there have been.
     pub(crate) releases: AtomicU32,
@@ -120,6 +122,9 @@ pub(crate) struct Place {
     pub(crate) rank: u32,
     pub(crate) dynamic_shared: u32,
     pub(crate) total_shared: u32,
+    /// The device's multiprocessors, and the launch's number.
+    pub(crate) multiprocessors: u32,
+    pub(crate) launch: u32,
 }
 
 /// The `index`-th of all positions in a box, x fastest.

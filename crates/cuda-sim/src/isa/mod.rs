@@ -3,6 +3,7 @@
 //! A file is a family of instructions: their decoded form, how it is read from text, and how it is
 //! executed. Whatever a family does not know is refused when the module is loaded.
 
+mod async_store;
 mod barrier;
 mod carry;
 mod cluster;
@@ -12,6 +13,7 @@ mod convert;
 mod data;
 mod decode;
 mod float;
+mod in_space;
 mod integer;
 mod lanewise;
 mod matrix;
@@ -38,9 +40,11 @@ pub(crate) enum Op {
     Float(float::Float),
     Compare(compare::Compare),
     Convert(convert::Convert),
+    InSpace(in_space::InSpace),
     Data(data::Data),
     Memory(memory::Memory),
     Atomic(memory::Atomic),
+    AsyncStore(async_store::AsyncStore),
     Copy(memory::Copy),
     Multiply(matrix::Multiply),
     Transfer(matrix::Transfer),
@@ -74,7 +78,11 @@ impl Op {
                 Self::Compare(compare::Compare::decode(text)?)
             }
             "cvt" | "cvta" => Self::Convert(convert::Convert::decode(text)?),
+            "isspacep" => Self::InSpace(in_space::InSpace::decode(text)?),
             "mov" => Self::Data(data::Data::decode(text)?),
+            "st" if text.peek() == Some("async") => {
+                Self::AsyncStore(async_store::AsyncStore::decode(text)?)
+            }
             "ld" | "st" | "prefetch" => Self::Memory(memory::Memory::decode(text)?),
             "atom" | "red" => Self::Atomic(memory::Atomic::decode(text)?),
             "cp" => Self::Copy(memory::Copy::decode(text)?),
@@ -108,9 +116,11 @@ impl Op {
             Self::Float(op) => op.execute(cx, mask)?,
             Self::Compare(op) => op.execute(cx, mask)?,
             Self::Convert(op) => op.execute(cx, mask)?,
+            Self::InSpace(op) => op.execute(cx, mask)?,
             Self::Data(op) => op.execute(cx, mask)?,
             Self::Memory(op) => op.execute(cx, mask)?,
             Self::Atomic(op) => op.execute(cx, mask)?,
+            Self::AsyncStore(op) => op.execute(cx, mask)?,
             Self::Copy(op) => op.execute(cx, mask)?,
             Self::Multiply(op) => op.execute(cx, mask)?,
             Self::Transfer(op) => op.execute(cx, mask)?,

@@ -187,3 +187,35 @@ fn addresses_of_blocks_that_there_are_not() {
     let what = "an mbarrier of block 1 of the cluster, expected its own".to_owned();
     assert_eq!((line(&fault), *fault.kind), (4, FaultKind::InvalidOperand { what }));
 }
+
+#[test]
+fn an_asynchronous_store_that_is_not_waited_for() {
+    let (_, fault) = caught_in_cluster(
+        2,
+        1,
+        in_cluster!(
+            "mbarrier.init.shared.b64 [0], 1; mov.u32 s, 0;\n\
+         mbarrier.arrive.expect_tx.shared.b64 _, [0], 4; mapa.shared::cluster.u32 a, s, d;\n\
+         barrier.cluster.arrive; barrier.cluster.wait;\n\
+         st.async.shared::cluster.mbarrier::complete_tx::bytes.b32 [a+64], c, [a];\n\
+         barrier.cluster.arrive; barrier.cluster.wait;\n\
+         «|wait: mbarrier.try_wait.parity.shared.b64 q, [0], 0; @!q bra wait;»\nld.shared.u32 b, [64];\n\
+         barrier.cluster.arrive; barrier.cluster.wait;"
+        ),
+    );
+    assert_eq!((line(&fault), &*fault.kind), (8, &FaultKind::PendingCopy { address: 64 }));
+    let (_, fault) = caught_in_cluster(
+        2,
+        1,
+        in_cluster!(
+            "mbarrier.init.shared.b64 [0], 1; mov.u32 s, 0;\n\
+         mbarrier.arrive.expect_tx.shared.b64 _, [0], 4; mapa.shared::cluster.u32 a, s, d;\n\
+         barrier.cluster.arrive; barrier.cluster.wait;\n\
+         st.async.shared::cluster.mbarrier::complete_tx::bytes.b32 [a+64], c, [«s|a»];\n\
+         wait: mbarrier.try_wait.parity.shared.b64 q, [0], 0;\n@!q bra wait;\n\
+         barrier.cluster.arrive; barrier.cluster.wait;"
+        ),
+    );
+    let what = "a store to block 1 of the cluster that an mbarrier of block 0 counts".to_owned();
+    assert_eq!((line(&fault), *fault.kind), (5, FaultKind::InvalidOperand { what }));
+}

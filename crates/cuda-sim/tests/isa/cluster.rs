@@ -180,3 +180,69 @@ fn what_clusters_do_not_take_is_refused() {
         assert!(!refusal(code).is_empty());
     }
 }
+
+#[test]
+fn stores_are_counted_by_the_mbarrier_of_their_block() {
+    // Each block stores to the next one: a word, a pair, four words, two doubles, by both kinds of address.
+    let stores = [
+        ("st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.b32 [w4], w6, [w2];", 4),
+        ("st.async.shared::cluster.mbarrier::complete_tx::bytes.v2.u32 [w4], {w6, w6}, [w2];", 8),
+        (
+            "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.f32 [w4], {w6, w6, w6, w6}, [w2];",
+            16,
+        ),
+        (
+            "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v2.b64 [w4], {x0, x0}, [w2];",
+            16,
+        ),
+        ("st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.s64 [w4], x0, [w2];", 8),
+    ];
+    for (store, bytes) in stores {
+        let code = format!(
+            "{NEXT}add.u32 w6, w1, 70; cvt.u64.u32 x0, w6; mov.u32 w0, memory; mapa.shared::cluster.u32 w2, w0, w5;\n\
+             mbarrier.init.shared.b64 [memory], 1; fence.mbarrier_init.release.cluster;\n\
+             mbarrier.arrive.expect_tx.shared.b64 _, [memory], {bytes};\n{BOTH}\n{store}\n\
+             wait: mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 p, [memory], 0;\n@!p bra wait;\n\
+             ld.shared.u32 d, [w3];\n{BOTH}"
+        );
+        assert_eq!(run_clusters(3, 3, 1, &code), [72, 70, 71], "{store}");
+    }
+}
+
+#[test]
+fn spaces_of_generic_addresses_are_told_apart() {
+    let code = |address: &str, space: &str| {
+        format!(
+            ".local .align 8 .b8 depot[8]; mov.u64 x0, memory; cvta.shared.u64 x0, x0; mov.u32 w1, %cluster_ctarank;\n\
+             xor.b32 w1, w1, 1; mapa.u64 x1, x0, w1; mov.u64 x2, depot; cvta.local.u64 x2, x2; mov.u64 x3, out;\n\
+             cvta.to.shared::cluster.u64 x4, x1; cvta.shared::cluster.u64 x4, x4;\n\
+             isspacep.{space} p, {address}; selp.u32 d, 1, 0, p;"
+        )
+    };
+    let spaces = ["shared", "shared::cta", "shared::cluster", "local", "global"];
+    for (address, expected) in [
+        ("x0", [1, 1, 1, 0, 0]),
+        ("x1", [0, 0, 1, 0, 0]),
+        ("x2", [0, 0, 0, 1, 0]),
+        ("x3", [0, 0, 0, 0, 1]),
+        ("x4", [0, 0, 1, 0, 0]),
+    ] {
+        for (space, expected) in spaces.iter().zip(expected) {
+            let got = run_clusters(2, 2, 1, &code(address, space));
+            assert_eq!(got, [expected; 2], "{address} {space}");
+        }
+    }
+}
+
+#[test]
+fn special_registers_tell_of_the_device_and_of_time() {
+    // Not what they hold, which is a device's own, but what can be said of it.
+    let code = "mov.u32 w0, %clock; mov.u64 x0, %clock64; mov.u64 x1, %globaltimer; mov.u32 w1, %smid;\n\
+        mov.u32 w2, %nsmid; mov.u64 x2, %gridid; mov.u32 w3, %clock_hi; mov.u32 w4, %globaltimer_lo;\n\
+        mov.u64 x3, %clock64; mov.u64 x4, %globaltimer; setp.gt.u64 p, x3, x0; setp.ge.u64 q, x4, x1;\n\
+        selp.u32 d, 1, 0, p; selp.u32 w5, 2, 0, q; add.u32 d, d, w5; setp.lt.u32 p, w1, w2;\n\
+        selp.u32 w5, 4, 0, p; add.u32 d, d, w5; mov.pred p, %is_explicit_cluster;\n\
+        selp.u32 w5, 8, 0, p; add.u32 d, d, w5;";
+    assert_eq!(run_clusters(2, 2, 1, code), [15, 15]);
+    assert_eq!(run_clusters(2, 1, 1, code), [7, 7]);
+}
