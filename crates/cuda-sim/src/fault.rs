@@ -66,7 +66,8 @@ pub enum FaultKind {
         space: &'static str,
         /// The byte.
         address: u64,
-        /// Who came first: `warp 3` in shared memory, `block 7` in global memory.
+        /// Who came first: `warp 3` or `warp 3 of block 1 of the cluster` in shared memory, `block 7` in
+        /// global memory.
         other: String,
         /// What it did and this one does: `write after read`, for example.
         order: String,
@@ -98,6 +99,12 @@ pub enum FaultKind {
     },
     /// An access to shared memory of a block of the cluster that has exited.
     ExitedBlock {
+        /// Its rank in the cluster.
+        rank: u32,
+    },
+    /// An access to shared memory of a block of the cluster that may not have begun: no barrier of the
+    /// cluster, nor anything that the block has told, came before.
+    UnstartedBlock {
         /// Its rank in the cluster.
         rank: u32,
     },
@@ -156,6 +163,7 @@ impl FaultKind {
             Self::OpaqueMbarrier { .. } => "opaque mbarrier",
             Self::MissingProxyFence { .. } => "missing proxy fence",
             Self::ExitedBlock { .. } => "exited block",
+            Self::UnstartedBlock { .. } => "unstarted block",
             Self::Divergent { .. } => "divergent collective",
             Self::BarrierNotReached { .. } => "barrier not reached",
             Self::MbarrierNotReached { .. } => "mbarrier not reached",
@@ -216,6 +224,11 @@ impl fmt::Display for FaultKind {
             Self::ExitedBlock { rank } => {
                 write!(f, "shared memory of block {rank} of the cluster, which has exited")
             }
+            Self::UnstartedBlock { rank } => write!(
+                f,
+                "shared memory of block {rank} of the cluster, and nothing says that it has begun; a \
+                 barrier of the cluster would"
+            ),
             Self::Divergent { lanes, expected } => {
                 write!(f, "reached by lanes {lanes:#010x}, expected {expected:#010x} together")
             }

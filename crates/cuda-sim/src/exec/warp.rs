@@ -1,6 +1,6 @@
 //! A warp: 32 lanes of registers, and where each lane stands.
 
-use crate::exec::{Event, Stop};
+use crate::exec::{PhaseOf, Stop};
 use crate::fault::FaultKind;
 use crate::isa::{Class, Copies, Groups, Kernel, Register, Source, Special};
 use crate::memory::LocalMemory;
@@ -61,8 +61,10 @@ pub(crate) struct Warp<'a> {
     pub(crate) groups: Groups,
     /// The phase of the cluster's barrier that each lane has arrived at and not waited for.
     pub(crate) at_cluster_barrier: Lanes<Option<u64>>,
-    /// The phase of an mbarrier that was last looked for in vain: where it is, and which.
-    pub(crate) looked_for: Option<Event>,
+    /// The phase of an mbarrier that was last looked for in vain.
+    pub(crate) looked_for: Option<PhaseOf>,
+    /// Instructions that it has executed: its clock.
+    pub(crate) executed: u64,
 }
 
 impl<'a> Warp<'a> {
@@ -90,6 +92,7 @@ impl<'a> Warp<'a> {
             groups: Groups::default(),
             at_cluster_barrier: [None; LANES],
             looked_for: None,
+            executed: 0,
         }
     }
 
@@ -187,6 +190,8 @@ impl<'a> Warp<'a> {
     pub(crate) fn word(&self, source: Source, mask: u32) -> Result<Lanes<u32>, Stop> {
         Ok(match source {
             Source::Immediate(value) => [value as u32; LANES],
+            Source::Special(Special::Clock) => [self.executed as u32; LANES],
+            Source::Special(Special::ClockHigh) => [(self.executed >> 32) as u32; LANES],
             Source::Special(special) => self.specials[special as usize],
             Source::Register(register) => {
                 self.check_written(register, mask)?;
@@ -206,6 +211,7 @@ impl<'a> Warp<'a> {
     pub(crate) fn double(&self, source: Source, mask: u32) -> Result<Lanes<u64>, Stop> {
         Ok(match source {
             Source::Immediate(value) => [value; LANES],
+            Source::Special(Special::Clock) => [self.executed; LANES],
             Source::Register(Register { class: Class::Double, .. }) => {
                 let Source::Register(register) = source else { unreachable!() };
                 self.check_written(register, mask)?;
@@ -339,6 +345,9 @@ pub(crate) fn specials(
             (ClusterNctarank, place.cluster.iter().product()),
             (DynamicSmemSize, place.dynamic_shared),
             (TotalSmemSize, place.total_shared),
+            (Smid, place.index % place.multiprocessors),
+            (Nsmid, place.multiprocessors),
+            (Gridid, place.launch),
         ];
         for (special, value) in scalars {
             values[special as usize][lane] = value;

@@ -8,7 +8,7 @@ use super::memory::Ordering;
 use super::program::{Register, Source};
 use super::warp_wide::groups;
 use crate::error::LoadError;
-use crate::exec::{Cx, Flow, Reduction, Reply, Stop};
+use crate::exec::{Cx, Flow, Reduction, Reply, Stop, lanes};
 use crate::fault::FaultKind;
 use crate::ptx::{Operand, Type};
 
@@ -152,7 +152,13 @@ impl Barrier {
         match self {
             Self::Fence(order) => {
                 // A fence acquires before it releases, and not what it releases itself.
+                if order.acquire {
+                    cx.block.heed(cx.warp.index, mask);
+                }
                 order.acquired(cx);
+                if order.release {
+                    cx.block.offer(cx.warp.index);
+                }
                 order.releases(cx);
                 Ok(Flow::Next)
             }
@@ -170,8 +176,12 @@ impl Barrier {
                 Ok(Flow::Next)
             }
             Self::MbarrierInit => {
-                let (shared, by) = cx.block.shared_by(cx.warp.index, lane as usize);
-                shared.announce_mbarriers(by);
+                for lane in lanes(mask) {
+                    let (shared, by) = cx.block.shared_by(cx.warp.index, lane);
+                    for made in shared.announce_mbarriers(by) {
+                        cx.block.offer_only(cx.warp.index, made);
+                    }
+                }
                 Ok(Flow::Next)
             }
             Self::Warp { members } => {

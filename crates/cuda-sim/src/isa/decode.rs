@@ -283,7 +283,9 @@ impl<'a> Text<'a> {
                 }
                 Some(Binding::Symbol(address)) => immediate(address),
                 None => match Special::from_name(name) {
-                    Some(_) if ty.bits() > 32 => Err(self.refuse(format!("{name} has 32 bits"))),
+                    Some(special) if ty.bits() > special.bits() => {
+                        Err(self.refuse(format!("{name} has 32 bits")))
+                    }
                     Some(special) => Ok(Source::Special(special)),
                     None if name == "WARP_SZ" => immediate(32),
                     None => Err(self.refuse(format!("{name} is not declared"))),

@@ -3,6 +3,7 @@
 //! A file is a family of instructions: their decoded form, how it is read from text, and how it is
 //! executed. Whatever a family does not know is refused when the module is loaded.
 
+mod async_store;
 mod barrier;
 mod bulk;
 mod carry;
@@ -13,6 +14,7 @@ mod convert;
 mod data;
 mod decode;
 mod float;
+mod in_space;
 mod integer;
 mod lanewise;
 mod matrix;
@@ -41,9 +43,11 @@ pub(crate) enum Op {
     Float(float::Float),
     Compare(compare::Compare),
     Convert(convert::Convert),
+    InSpace(in_space::InSpace),
     Data(data::Data),
     Memory(memory::Memory),
     Atomic(memory::Atomic),
+    AsyncStore(async_store::AsyncStore),
     Copy(memory::Copy),
     Bulk(bulk::Bulk),
     Multiply(matrix::Multiply),
@@ -78,7 +82,11 @@ impl Op {
                 Self::Compare(compare::Compare::decode(text)?)
             }
             "cvt" | "cvta" => Self::Convert(convert::Convert::decode(text)?),
+            "isspacep" => Self::InSpace(in_space::InSpace::decode(text)?),
             "mov" => Self::Data(data::Data::decode(text)?),
+            "st" if text.peek() == Some("async") => {
+                Self::AsyncStore(async_store::AsyncStore::decode(text)?)
+            }
             "ld" | "st" | "prefetch" => Self::Memory(memory::Memory::decode(text)?),
             "atom" | "red" => Self::Atomic(memory::Atomic::decode(text)?),
             "cp" if text.has("bulk") => Self::Bulk(bulk::Bulk::decode(text)?),
@@ -113,9 +121,11 @@ impl Op {
             Self::Float(op) => op.execute(cx, mask)?,
             Self::Compare(op) => op.execute(cx, mask)?,
             Self::Convert(op) => op.execute(cx, mask)?,
+            Self::InSpace(op) => op.execute(cx, mask)?,
             Self::Data(op) => op.execute(cx, mask)?,
             Self::Memory(op) => op.execute(cx, mask)?,
             Self::Atomic(op) => op.execute(cx, mask)?,
+            Self::AsyncStore(op) => op.execute(cx, mask)?,
             Self::Copy(op) => op.execute(cx, mask)?,
             Self::Bulk(op) => op.execute(cx, mask)?,
             Self::Multiply(op) => op.execute(cx, mask)?,

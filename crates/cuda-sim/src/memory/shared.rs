@@ -19,6 +19,8 @@ pub(crate) struct SharedMemory {
     bytes: Vec<u8>,
     words: Vec<Shadow>,
     mbarriers: BTreeMap<u64, Mbarrier>,
+    /// The numbers of the block's warps in its cluster.
+    warps: Range<u32>,
 }
 
 /// What is known of four bytes. Masks have a bit for each of them.
@@ -97,10 +99,10 @@ impl Visitor<'_> {
 const WORD: usize = 4;
 
 impl SharedMemory {
-    /// Memory that nothing has written.
-    pub(crate) fn new(bytes: usize) -> Self {
+    /// Memory of a block with these warps of its cluster, that nothing has written.
+    pub(crate) fn new(bytes: usize, warps: Range<u32>) -> Self {
         let words = vec![Shadow::default(); bytes.div_ceil(WORD)];
-        Self { bytes: vec![0xff; bytes], words, mbarriers: BTreeMap::new() }
+        Self { bytes: vec![0xff; bytes], words, mbarriers: BTreeMap::new(), warps }
     }
 
     /// Refuses an access that is out of bounds or misaligned.
@@ -126,7 +128,7 @@ impl SharedMemory {
         for (word, mask) in words_of(access) {
             let shadow = &mut self.words[word];
             shadow.refuse_unwritten(word, mask)?;
-            shadow.refuse_race(word, mask, Kind::Read, &by)?;
+            shadow.refuse_race(word, mask, Kind::Read, &by, &self.warps)?;
             shadow.note(by.uses(Kind::Read, mask));
         }
         Ok(&self.bytes[range(access)])
@@ -146,7 +148,7 @@ impl SharedMemory {
             // Lanes of a warp that write the same value need not care which comes last.
             let twice = shadow.write.is_some_and(|write| write.epoch.agent == by.agent);
             if !(same && twice && shadow.uses.is_empty()) {
-                shadow.refuse_race(word, mask, Kind::Write, &by)?;
+                shadow.refuse_race(word, mask, Kind::Write, &by, &self.warps)?;
             }
             shadow.uses.clear();
             let mut write = by.uses(Kind::Write, mask);
@@ -173,7 +175,7 @@ impl SharedMemory {
         for (word, mask) in words_of(access) {
             let shadow = &mut self.words[word];
             shadow.refuse_unwritten(word, mask)?;
-            shadow.refuse_race(word, mask, Kind::Atomic, &by)?;
+            shadow.refuse_race(word, mask, Kind::Atomic, &by, &self.warps)?;
             shadow.note(by.uses(Kind::Atomic, mask));
         }
         Ok(self.replace_bytes(access, f))
@@ -198,7 +200,7 @@ impl SharedMemory {
         self.refuse_closed(access)?;
         for (word, mask) in words_of(access) {
             let shadow = &mut self.words[word];
-            shadow.refuse_race(word, mask, Kind::Write, &by)?;
+            shadow.refuse_race(word, mask, Kind::Write, &by, &self.warps)?;
             shadow.closed |= mask;
         }
         Ok(())
@@ -243,7 +245,7 @@ impl SharedMemory {
         for (word, mask) in words_of(access) {
             let shadow = &mut self.words[word];
             shadow.refuse_unwritten(word, mask)?;
-            shadow.refuse_race(word, mask, Kind::Read, &by)?;
+            shadow.refuse_race(word, mask, Kind::Read, &by, &self.warps)?;
             shadow.refuse_unfenced(word, mask, &by)?;
             let (kind, proxy) = (Kind::Read, Proxy::Async);
             shadow.note(Use { epoch: reader, bytes: mask, lanes: 0, kind, proxy });
@@ -263,7 +265,7 @@ impl SharedMemory {
         self.refuse_closed(access)?;
         for (word, mask) in words_of(access) {
             let shadow = &mut self.words[word];
-            shadow.refuse_race(word, mask, Kind::Write, &by)?;
+            shadow.refuse_race(word, mask, Kind::Write, &by, &self.warps)?;
             if proxy == Proxy::Async {
                 shadow.refuse_unfenced(word, mask, &by)?;
             }
@@ -292,7 +294,7 @@ impl SharedMemory {
         for (word, mask) in words_of(access) {
             let shadow = &mut self.words[word];
             shadow.refuse_unwritten(word, mask)?;
-            shadow.refuse_race(word, mask, Kind::Atomic, &by)?;
+            shadow.refuse_race(word, mask, Kind::Atomic, &by, &self.warps)?;
             shadow.refuse_unfenced(word, mask, &by)?;
             let (kind, proxy) = (Kind::Atomic, Proxy::Async);
             shadow.note(Use { epoch: writer, bytes: mask, lanes: 0, kind, proxy });
@@ -360,7 +362,10 @@ impl SharedMemory {
         let mbarrier = self.mbarriers.get_mut(&address).ok_or_else(|| no_mbarrier(address))?;
         for (word, mask) in words_of(access) {
             let shadow = &mut self.words[word];
-            shadow.refuse_race(word, mask, Kind::Atomic, &by)?;
+            // `fence.mbarrier_init` tells of that alone.
+            if !by.knowledge.has_seen(mbarrier.made()) {
+                shadow.refuse_race(word, mask, Kind::Atomic, &by, &self.warps)?;
+            }
             // Of its operations since, copies know without a fence.
             let is_fenced = |made: Use| by.knowledge.has_fenced(made.epoch);
             let is_known = mbarrier.is_announced() || shadow.write.is_none_or(is_fenced);
@@ -372,14 +377,18 @@ impl SharedMemory {
         Ok(mbarrier)
     }
 
-    /// `fence.mbarrier_init`: the mbarriers that the lane knows of are there for copies.
-    pub(crate) fn announce_mbarriers(&mut self, by: Visitor) {
+    /// `fence.mbarrier_init`: the mbarriers that the lane has made, or knows of, are there for copies, and
+    /// for who is told of these steps.
+    pub(crate) fn announce_mbarriers(&mut self, by: Visitor) -> Vec<Epoch> {
+        let mut announced = Vec::new();
         for (address, mbarrier) in &mut self.mbarriers {
             let made = self.words[*address as usize / WORD].write;
             if made.is_some_and(|made| by.has_seen(&made)) {
                 mbarrier.announce();
+                announced.push(mbarrier.made());
             }
         }
+        announced
     }
 
     /// The phase that an mbarrier is in; `None` if there is none.
@@ -431,6 +440,7 @@ impl Shadow {
         mask: u8,
         kind: Kind,
         by: &Visitor,
+        warps: &Range<u32>,
     ) -> Result<(), FaultKind> {
         // Reads do not mind each other, nor do atomics.
         let unordered = |earlier: &&Use| {
@@ -453,7 +463,7 @@ impl Shadow {
             } else if other.epoch.agent == by.agent {
                 format!("lane {} of the warp", (other.lanes & !(1 << by.lane)).trailing_zeros())
             } else {
-                format!("warp {}", other.epoch.agent.0)
+                warp_of(other.epoch.agent, warps)
             },
             order: format!("{} after {}", kind.name(), other.kind.name()),
         })
@@ -488,6 +498,15 @@ impl Shadow {
             Some(earlier) => *earlier = now,
             None => self.uses.push(now),
         }
+    }
+}
+
+/// How a warp is called in the block that has these.
+fn warp_of(Agent(warp): Agent, own: &Range<u32>) -> String {
+    let of_block = own.len() as u32;
+    match own.contains(&warp) {
+        true => format!("warp {}", warp - own.start),
+        false => format!("warp {} of block {} of the cluster", warp % of_block, warp / of_block),
     }
 }
 

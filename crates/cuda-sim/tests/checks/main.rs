@@ -2,7 +2,9 @@
 //! without the fault pass in every order of warps tried.
 
 mod asynchronous;
+mod cluster;
 mod harness;
+mod mbarrier;
 
 use cuda_sim::fault::{Fault, FaultKind};
 

@@ -114,7 +114,7 @@ fn a_copy_goes_to_several_blocks() {
          setp.eq.u32 q, w0, 2;\n@q bra end;\n{WAIT}end:\nld.shared.u32 d, [w5];\n{MEET}",
         start(1)
     );
-    let got = run_cluster(4, 32, &[("from", &from)], &code);
+    let got = run_clusters(4, 4, 32, &[("from", &from)], &code);
     let copied = &from[..32];
     let expected = [copied, copied, &[7; 32], copied].concat();
     assert_eq!(got, expected);
@@ -135,7 +135,7 @@ fn a_copy_goes_from_block_to_block() {
         start(1)
     );
     let expected = [&from[32..], &from[..32]].concat();
-    assert_eq!(run_cluster(2, 32, &[("from", &from)], &code), expected);
+    assert_eq!(run_clusters(2, 2, 32, &[("from", &from)], &code), expected);
 }
 
 /// A type as a reduction names it, and what it puts in place of a value.
@@ -257,7 +257,7 @@ fn what_is_copied_to_another_block_may_be_added_to_what_is_there() {
              {WAIT}ld.shared.u32 d, [w5];\n{MEET}",
             start(1)
         );
-        let got = run_cluster(2, THREADS, &[("by", &by), ("to", &to)], &code);
+        let got = run_clusters(2, 2, THREADS, &[("by", &by), ("to", &to)], &code);
         let expected = reduced(reduction, &to, &by);
         assert_eq!(got, [&expected[..], &expected[..]].concat(), "{name}");
     }
@@ -276,7 +276,7 @@ fn several_blocks_add_to_the_same_words() {
          setp.ne.u32 q, w0, 0;\n@q bra end;\n{WAIT}end:\nld.shared.u32 d, [w5];\n{MEET}",
         start(1)
     );
-    let got = run_cluster(4, 32, &[], &code);
+    let got = run_clusters(4, 4, 32, &[], &code);
     assert_eq!(got, [[106; 32], [100; 32], [100; 32], [100; 32]].concat());
 }
 

@@ -267,28 +267,27 @@ pub fn refusal(body: &str) -> String {
 /// hold their addresses; there are 16 KiB of shared memory. Gives each thread's `d`.
 pub fn run_block(threads: u32, inputs: &[(&str, &[u32])], code: &str) -> Vec<u32> {
     let launch = Launch { block: [threads, 1, 1], ..Launch::default() };
-    run(&launch, "", "mov.u32 thread, %tid.x;", inputs, code)
+    run(&launch, inputs, code, "mov.u32 thread, %tid.x;")
 }
 
-/// As [`run_block`], in all blocks of one cluster: each thread's `d`, block by block.
-pub fn run_cluster(blocks: u32, threads: u32, inputs: &[(&str, &[u32])], code: &str) -> Vec<u32> {
-    let (grid, block) = ([blocks, 1, 1], [threads, 1, 1]);
-    let launch = Launch { grid, cluster: grid, block, ..Launch::default() };
-    let shape = format!(".explicitcluster .reqnctapercluster {blocks}, 1, 1\n");
-    let number = format!(
-        "mov.u32 thread, %ctaid.x; mov.u32 l, %tid.x; mad.lo.u32 thread, thread, {threads}, l;"
-    );
-    run(&launch, &shape, &number, inputs, code)
-}
-
-/// `shape` is what a kernel says of its launches; `number` puts the thread's number into `thread`.
-fn run(
-    launch: &Launch,
-    shape: &str,
-    number: &str,
+/// Runs `code` as [`run_block`] does, in so many blocks, of which each few form a cluster. Gives each
+/// thread's `d`, block after block.
+pub fn run_clusters(
+    blocks: u32,
+    cluster: u32,
+    threads: u32,
     inputs: &[(&str, &[u32])],
     code: &str,
 ) -> Vec<u32> {
+    let [grid, cluster, block] = [blocks, cluster, threads].map(|extent| [extent, 1, 1]);
+    let launch = Launch { grid, cluster, block, ..Launch::default() };
+    let number = "mov.u32 thread, %ctaid.x; mov.u32 a, %ntid.x; mov.u32 l, %tid.x; \
+                  mad.lo.u32 thread, thread, a, l;";
+    run(&launch, inputs, code, number)
+}
+
+/// Runs `code`, whose thread `number` gives, for the place of its result.
+fn run(launch: &Launch, inputs: &[(&str, &[u32])], code: &str, number: &str) -> Vec<u32> {
     let threads = launch.grid[0] * launch.block[0];
     let names: Vec<&str> = inputs.iter().map(|(name, _)| *name).collect();
     let mut parameters = vec!["out".to_owned()];
@@ -301,7 +300,7 @@ fn run(
         .collect();
     let ptx = format!(
         ".version 8.6\n.target sm_90a\n.address_size 64\n\
-         .visible .entry test({})\n{shape}{{\n.shared .align 16 .b8 memory[16384];\n\
+         .visible .entry test({})\n{{\n.shared .align 16 .b8 memory[16384];\n\
          .reg .pred p, q; .reg .b16 h<8>; .reg .b32 w<8>, r<32>, a, d, l, thread; .reg .b64 x<8>, at;\n\
          {loaded}{code}\n\
          {number} mad.wide.u32 at, thread, 4, out; st.global.b32 [at], d;\nret;\n}}\n",
@@ -332,8 +331,8 @@ fn run(
 }
 
 /// Compares with what hardware gave for the same kernel and operands, if it was ever asked, and leaves
-/// the form where `cargo xtask sim-conformance` finds it, if that asks for it: a kernel, blocks and
-/// threads of its launch, the bytes behind each of its parameters, and what `result`, one of them, holds
+/// the form where `cargo xtask sim-conformance` finds it, if that asks for it: a kernel, the blocks of its
+/// launch, of a cluster, and the threads of a block, the bytes behind each of its parameters, and what `result`, one of them, holds
 /// in the end.
 fn record(
     code: &str,
@@ -345,6 +344,9 @@ fn record(
 ) {
     let mut question = Sha256::new().chain_update(ptx);
     parameters.iter().for_each(|bytes| question.update(bytes));
+    if launch.cluster != [1; 3] {
+        question.update(launch.cluster[0].to_le_bytes());
+    }
     let question = format!("{:x}", question.finalize())[..16].to_owned();
     let known = HARDWARE.lines().find_map(|line| line.strip_prefix(&question));
     if let Some((answer, _)) = known.and_then(|line| line.trim().split_once(' ')) {
@@ -364,6 +366,7 @@ fn record(
         ("code", code.to_owned()),
         ("ptx", ptx.to_owned()),
         ("blocks", launch.grid[0].to_string()),
+        ("cluster", launch.cluster[0].to_string()),
         ("threads", launch.block[0].to_string()),
         ("result", result.to_string()),
     ];

@@ -138,9 +138,9 @@ impl Cx<'_, '_> {
         if space != Space::SharedCluster {
             return Location { space, rank: own, address };
         }
-        let rank = match (address >> Location::RANK_SHIFT) as u32 {
+        let rank = match address >> Location::RANK_SHIFT {
             0 => own,
-            rank => rank - 1,
+            rank => u32::try_from(rank - 1).unwrap_or(u32::MAX),
         };
         let address = address % (1 << Location::RANK_SHIFT);
         Location { space: Space::Shared, rank, address }
