@@ -110,7 +110,7 @@ impl Location {
 
     /// The `.shared::cluster` address of what another block, or this one, has at the same place.
     pub(crate) fn mapped(address: u64, rank: u32) -> u64 {
-        u64::from(rank + 1) << Self::RANK_SHIFT | address % (1 << Self::RANK_SHIFT)
+        (u64::from(rank + 1) << Self::RANK_SHIFT) | (address % (1 << Self::RANK_SHIFT))
     }
 }
 
