@@ -66,7 +66,8 @@ pub enum FaultKind {
         space: &'static str,
         /// The byte.
         address: u64,
-        /// Who came first: `warp 3` in shared memory, `block 7` in global memory.
+        /// Who came first: `warp 3` or `warp 3 of block 1 of the cluster` in shared memory, `block 7` in
+        /// global memory.
         other: String,
         /// What it did and this one does: `write after read`, for example.
         order: String,
@@ -76,6 +77,12 @@ pub enum FaultKind {
     PendingCopy {
         /// The byte.
         address: u64,
+    },
+    /// A thread exits while a bulk copy that it started may still read the block's shared memory, as it
+    /// has not waited for the copy's group, by `cp.async.bulk.wait_group.read` at least.
+    UnfinishedCopy {
+        /// Whether the group was committed, so that there was something to wait for.
+        committed: bool,
     },
     /// A plain access to an mbarrier, which is opaque until it is made invalid.
     OpaqueMbarrier {
@@ -92,6 +99,12 @@ pub enum FaultKind {
     },
     /// An access to shared memory of a block of the cluster that has exited.
     ExitedBlock {
+        /// Its rank in the cluster.
+        rank: u32,
+    },
+    /// An access to shared memory of a block of the cluster that may not have begun: no barrier of the
+    /// cluster, nor anything that the block has told, came before.
+    UnstartedBlock {
         /// Its rank in the cluster.
         rank: u32,
     },
@@ -146,9 +159,11 @@ impl FaultKind {
             Self::UninitializedRegister { .. } => "uninitialised register",
             Self::Race { .. } => "race",
             Self::PendingCopy { .. } => "pending copy",
+            Self::UnfinishedCopy { .. } => "unfinished copy",
             Self::OpaqueMbarrier { .. } => "opaque mbarrier",
             Self::MissingProxyFence { .. } => "missing proxy fence",
             Self::ExitedBlock { .. } => "exited block",
+            Self::UnstartedBlock { .. } => "unstarted block",
             Self::Divergent { .. } => "divergent collective",
             Self::BarrierNotReached { .. } => "barrier not reached",
             Self::MbarrierNotReached { .. } => "mbarrier not reached",
@@ -190,6 +205,14 @@ impl fmt::Display for FaultKind {
             Self::PendingCopy { address } => {
                 write!(f, "the copy to shared address {address:#x} has not been waited for")
             }
+            Self::UnfinishedCopy { committed } => write!(
+                f,
+                "the thread exits while its bulk copy may still read shared memory: {}",
+                match committed {
+                    true => "it has not waited for the copy's group",
+                    false => "the copy is in no committed group",
+                }
+            ),
             Self::OpaqueMbarrier { address } => {
                 write!(f, "a plain access to the mbarrier at shared address {address:#x}")
             }
@@ -201,6 +224,11 @@ impl fmt::Display for FaultKind {
             Self::ExitedBlock { rank } => {
                 write!(f, "shared memory of block {rank} of the cluster, which has exited")
             }
+            Self::UnstartedBlock { rank } => write!(
+                f,
+                "shared memory of block {rank} of the cluster, and nothing says that it has begun; a \
+                 barrier of the cluster would"
+            ),
             Self::Divergent { lanes, expected } => {
                 write!(f, "reached by lanes {lanes:#010x}, expected {expected:#010x} together")
             }

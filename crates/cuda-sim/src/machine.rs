@@ -63,6 +63,11 @@ impl Function {
         self.kernel.max_threads.unwrap_or(1024)
     }
 
+    /// The blocks of a cluster along each axis that every launch must have, if the kernel says so.
+    pub fn required_cluster(&self) -> Option<[u32; 3]> {
+        self.kernel.required_cluster
+    }
+
     /// The block that every launch must have, if the kernel says so.
     pub fn required_threads(&self) -> Option<[u32; 3]> {
         self.kernel.required_threads
@@ -253,6 +258,6 @@ impl Machine {
         order: Order,
         parameters: &[u8],
     ) -> Result<Counters, Fault> {
-        exec::launch(&function.kernel, &self.memory, launch, order, parameters)
+        exec::launch(&function.kernel, &self.device, &self.memory, launch, order, parameters)
     }
 }

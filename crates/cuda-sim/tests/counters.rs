@@ -63,6 +63,22 @@ fn global_memory_is_counted_in_sectors() {
 }
 
 #[test]
+fn bulk_copies_are_counted_as_traffic_of_global_memory_alone() {
+    // 64 bytes from the middle of a sector on, and back to the next sectors.
+    let body = "setp.eq.u32 p, thread, 0;\n@p mbarrier.init.shared.b64 [4096], 1; fence.proxy.async; bar.warp.sync -1;\n\
+         @p mbarrier.arrive.expect_tx.shared.b64 _, [4096], 64;\n\
+         @p cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [0], [buffer+16], 64, [4096];\n\
+         wait: mbarrier.try_wait.parity.shared.b64 p, [4096], 0;\n@!p bra wait;\n\
+         setp.eq.u32 p, thread, 0;\n@p cp.async.bulk.global.shared::cta.bulk_group [buffer+128], [0], 64;\n\
+         @p cp.reduce.async.bulk.global.shared::cta.bulk_group.add.u32 [buffer+128], [0], 64;\n\
+         @p cp.async.bulk.commit_group;\n@p cp.async.bulk.wait_group 0;";
+    let totals = count(1, 32, body, Order::InTurn).totals;
+    assert_eq!(totals.global_loads, Traffic { bytes: 64, sectors: 3, distinct_sectors: 3 });
+    assert_eq!(totals.global_stores, Traffic { bytes: 128, sectors: 4, distinct_sectors: 2 });
+    assert_eq!(totals.shared, Banks::default());
+}
+
+#[test]
 fn shared_memory_is_counted_in_wavefronts() {
     let banks = |stride: u32, ty: &str| {
         let body = format!(

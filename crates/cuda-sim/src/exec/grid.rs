@@ -6,6 +6,7 @@ use super::cluster::{self, Schedule, Stopped};
 use super::warp::{Warp, specials};
 use super::{Launched, Place, unflatten};
 use crate::counters::{Counters, Tally};
+use crate::device::Device;
 use crate::fault::Fault;
 use crate::isa::Kernel;
 use crate::memory::GlobalMemory;
@@ -43,6 +44,7 @@ pub enum Order {
 /// Runs a kernel. `parameters` are its parameters' bytes, laid out as it declares them.
 pub(crate) fn launch(
     kernel: &Kernel,
+    device: &Device,
     global: &GlobalMemory,
     launch: &Launch,
     order: Order,
@@ -53,8 +55,10 @@ pub(crate) fn launch(
     static LAUNCHES: AtomicU32 = AtomicU32::new(1);
     let launched = Launched {
         number: LAUNCHES.fetch_add(1, Relaxed),
+        multiprocessors: device.multiprocessors,
         parameters,
         releases: AtomicU32::new(0),
+        unfenced: AtomicU32::new(0),
         progress: AtomicU32::new(0),
     };
     let next = AtomicU32::new(0);
@@ -120,6 +124,8 @@ fn run_cluster(
             rank,
             dynamic_shared: launch.dynamic_shared,
             total_shared: kernel.static_shared + launch.dynamic_shared,
+            multiprocessors: launched.multiprocessors,
+            launch: launched.number,
         };
         warps.extend((0..of_block).map(|warp| {
             let lanes = match threads - 32 * warp {

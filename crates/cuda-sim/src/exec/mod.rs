@@ -38,9 +38,13 @@ pub(crate) struct Cx<'a, 'k> {
 pub(crate) struct Launched<'a> {
     /// Tells launches apart.
     pub(crate) number: u32,
+    /// Those of the device.
+    pub(crate) multiprocessors: u32,
     pub(crate) parameters: &'a [u8],
     /// How many releases there have been.
     pub(crate) releases: AtomicU32,
+    /// The first time, counted in releases, with no proxy fence for global memory behind it.
+    pub(crate) unfenced: AtomicU32,
     /// How often something has changed that a thread may wait for.
     pub(crate) progress: AtomicU32,
 }
@@ -73,8 +77,16 @@ pub(crate) enum Event {
     Barrier { barrier: usize, phase: u64 },
     /// The barrier of its cluster.
     Cluster { phase: u64 },
-    /// More than so many of an mbarrier, in the shared memory of a block of the cluster.
-    Mbarrier { rank: u32, address: u64, phase: u64 },
+    /// That phase of an mbarrier.
+    Mbarrier(PhaseOf),
+}
+
+/// A phase of an mbarrier, counted from 0, in the shared memory of a block of the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PhaseOf {
+    pub(crate) rank: u32,
+    pub(crate) address: u64,
+    pub(crate) phase: u64,
 }
 
 /// What a barrier tells those who waited at it of the predicates they came with.
@@ -112,6 +124,9 @@ pub(crate) struct Place {
     pub(crate) rank: u32,
     pub(crate) dynamic_shared: u32,
     pub(crate) total_shared: u32,
+    /// The device's multiprocessors, and the launch's number.
+    pub(crate) multiprocessors: u32,
+    pub(crate) launch: u32,
 }
 
 /// The `index`-th of all positions in a box, x fastest.

@@ -1,8 +1,8 @@
 //! A warp: 32 lanes of registers, and where each lane stands.
 
-use crate::exec::{Event, Stop};
+use crate::exec::{PhaseOf, Stop};
 use crate::fault::FaultKind;
-use crate::isa::{Class, Copies, Kernel, Register, Source, Special};
+use crate::isa::{Class, Copies, Groups, Kernel, Register, Source, Special};
 use crate::memory::LocalMemory;
 
 pub(crate) const LANES: usize = 32;
@@ -57,10 +57,14 @@ pub(crate) struct Warp<'a> {
     pub(crate) local: LocalMemory,
     /// Asynchronous copies that have not been waited for.
     pub(crate) copies: Copies,
+    /// Each lane's groups of bulk copies.
+    pub(crate) groups: Groups,
     /// The phase of the cluster's barrier that each lane has arrived at and not waited for.
     pub(crate) at_cluster_barrier: Lanes<Option<u64>>,
-    /// The phase of an mbarrier that was last looked for in vain: where it is, and which.
-    pub(crate) looked_for: Option<Event>,
+    /// The phase of an mbarrier that was last looked for in vain.
+    pub(crate) looked_for: Option<PhaseOf>,
+    /// Instructions that it has executed: its clock.
+    pub(crate) executed: u64,
 }
 
 impl<'a> Warp<'a> {
@@ -85,8 +89,10 @@ impl<'a> Warp<'a> {
             specials,
             local: LocalMemory::new(kernel.local_bytes),
             copies: Copies::default(),
+            groups: Groups::default(),
             at_cluster_barrier: [None; LANES],
             looked_for: None,
+            executed: 0,
         }
     }
 
@@ -184,6 +190,8 @@ impl<'a> Warp<'a> {
     pub(crate) fn word(&self, source: Source, mask: u32) -> Result<Lanes<u32>, Stop> {
         Ok(match source {
             Source::Immediate(value) => [value as u32; LANES],
+            Source::Special(Special::Clock) => [self.executed as u32; LANES],
+            Source::Special(Special::ClockHigh) => [(self.executed >> 32) as u32; LANES],
             Source::Special(special) => self.specials[special as usize],
             Source::Register(register) => {
                 self.check_written(register, mask)?;
@@ -203,6 +211,7 @@ impl<'a> Warp<'a> {
     pub(crate) fn double(&self, source: Source, mask: u32) -> Result<Lanes<u64>, Stop> {
         Ok(match source {
             Source::Immediate(value) => [value; LANES],
+            Source::Special(Special::Clock) => [self.executed; LANES],
             Source::Register(Register { class: Class::Double, .. }) => {
                 let Source::Register(register) = source else { unreachable!() };
                 self.check_written(register, mask)?;
@@ -336,6 +345,9 @@ pub(crate) fn specials(
             (ClusterNctarank, place.cluster.iter().product()),
             (DynamicSmemSize, place.dynamic_shared),
             (TotalSmemSize, place.total_shared),
+            (Smid, place.index % place.multiprocessors),
+            (Nsmid, place.multiprocessors),
+            (Gridid, place.launch),
         ];
         for (special, value) in scalars {
             values[special as usize][lane] = value;

@@ -76,7 +76,10 @@ impl Control {
                 }
                 Ok(Flow::Scatter(jumps))
             }
-            Self::Exit => Ok(Flow::Exit),
+            Self::Exit => {
+                cx.warp.groups.check_finished(mask)?;
+                Ok(Flow::Exit)
+            }
             Self::Trap => Err(Stop { lane: mask.trailing_zeros(), kind: FaultKind::Trap }),
             Self::Nothing => Ok(Flow::Next),
         }

@@ -114,6 +114,7 @@ impl Convert {
         let window = text.one_of(&[
             ("shared", SHARED_WINDOW),
             ("shared::cta", SHARED_WINDOW),
+            ("shared::cluster", SHARED_WINDOW),
             ("local", LOCAL_WINDOW),
             ("param", PARAM_WINDOW),
             ("param::entry", PARAM_WINDOW),

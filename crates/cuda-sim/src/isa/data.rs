@@ -41,6 +41,8 @@ pub(crate) enum Data {
 pub(crate) enum PredicateSource {
     Register(Register, bool),
     Constant(bool),
+    /// `%is_explicit_cluster`
+    InCluster,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +83,7 @@ impl Data {
         text.finish(2)?;
         let from = match text.operand(1)? {
             Operand::Integer(value) => PredicateSource::Constant(*value != 0),
+            Operand::Name(name) if name == "%is_explicit_cluster" => PredicateSource::InCluster,
             operand => {
                 let (register, negated) = text.predicate_operand(operand)?;
                 PredicateSource::Register(register, negated)
@@ -129,6 +132,13 @@ impl Data {
                 let value = match *from {
                     PredicateSource::Constant(value) => {
                         if value {
+                            u32::MAX
+                        } else {
+                            0
+                        }
+                    }
+                    PredicateSource::InCluster => {
+                        if cx.siblings.cluster_size() > 1 {
                             u32::MAX
                         } else {
                             0

@@ -147,6 +147,11 @@ impl<'a> Text<'a> {
         self.opcode.iter().any(|part| part == modifier)
     }
 
+    /// All of its modifiers.
+    pub(crate) fn modifiers(&self) -> impl Iterator<Item = &'a str> {
+        self.opcode.iter().skip(1).map(String::as_str)
+    }
+
     /// Whether it is of predicates.
     pub(crate) fn is_of_predicates(&self) -> bool {
         self.opcode.last().is_some_and(|part| part == "pred")
@@ -278,7 +283,9 @@ impl<'a> Text<'a> {
                 }
                 Some(Binding::Symbol(address)) => immediate(address),
                 None => match Special::from_name(name) {
-                    Some(_) if ty.bits() > 32 => Err(self.refuse(format!("{name} has 32 bits"))),
+                    Some(special) if ty.bits() > special.bits() => {
+                        Err(self.refuse(format!("{name} has 32 bits")))
+                    }
                     Some(special) => Ok(Source::Special(special)),
                     None if name == "WARP_SZ" => immediate(32),
                     None => Err(self.refuse(format!("{name} is not declared"))),
@@ -292,14 +299,30 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// What stands between brackets.
-    pub(crate) fn address(&self, index: usize) -> Result<Target, LoadError> {
-        let Operand::Address(Address { base, offset, coordinates }) = self.operand(index)? else {
+    /// What stands between brackets: where a tensor map is, and a box's coordinates.
+    pub(crate) fn tensor(&self, index: usize) -> Result<(Target, Vec<Source>), LoadError> {
+        let Operand::Address(address) = self.operand(index)? else {
             return Err(self.refuse(format!("operand {} is no address", index + 1)));
         };
-        if !coordinates.is_empty() {
+        let [Operand::Vector(coordinates)] = address.coordinates.as_slice() else {
+            return Err(self.refuse("expected coordinates in braces"));
+        };
+        let coordinates = coordinates.iter().map(|operand| self.source_of(operand, Type::S32));
+        Ok((self.target(address)?, coordinates.collect::<Result<_, _>>()?))
+    }
+
+    /// What stands between brackets.
+    pub(crate) fn address(&self, index: usize) -> Result<Target, LoadError> {
+        let Operand::Address(address) = self.operand(index)? else {
+            return Err(self.refuse(format!("operand {} is no address", index + 1)));
+        };
+        if !address.coordinates.is_empty() {
             return Err(self.refuse("coordinates where there is no tensor"));
         }
+        self.target(address)
+    }
+
+    fn target(&self, Address { base, offset, .. }: &Address) -> Result<Target, LoadError> {
         let Some(name) = base else {
             return Ok(Target { base: None, offset: *offset });
         };

@@ -3,7 +3,9 @@
 //! A file is a family of instructions: their decoded form, how it is read from text, and how it is
 //! executed. Whatever a family does not know is refused when the module is loaded.
 
+mod async_store;
 mod barrier;
+mod bulk;
 mod carry;
 mod cluster;
 mod compare;
@@ -12,6 +14,7 @@ mod convert;
 mod data;
 mod decode;
 mod float;
+mod in_space;
 mod integer;
 mod lanewise;
 mod matrix;
@@ -22,6 +25,7 @@ mod rounding;
 mod warp_wide;
 mod wgmma;
 
+pub(crate) use bulk::Groups;
 pub(crate) use decode::Symbols;
 pub(crate) use memory::Copies;
 pub(crate) use program::{Class, Instruction, Kernel, Register, Source, Special, kernel};
@@ -39,10 +43,13 @@ pub(crate) enum Op {
     Float(float::Float),
     Compare(compare::Compare),
     Convert(convert::Convert),
+    InSpace(in_space::InSpace),
     Data(data::Data),
     Memory(memory::Memory),
     Atomic(memory::Atomic),
+    AsyncStore(async_store::AsyncStore),
     Copy(memory::Copy),
+    Bulk(bulk::Bulk),
     Multiply(matrix::Multiply),
     Transfer(matrix::Transfer),
     Barrier(barrier::Barrier),
@@ -75,9 +82,14 @@ impl Op {
                 Self::Compare(compare::Compare::decode(text)?)
             }
             "cvt" | "cvta" => Self::Convert(convert::Convert::decode(text)?),
+            "isspacep" => Self::InSpace(in_space::InSpace::decode(text)?),
             "mov" => Self::Data(data::Data::decode(text)?),
+            "st" if text.peek() == Some("async") => {
+                Self::AsyncStore(async_store::AsyncStore::decode(text)?)
+            }
             "ld" | "st" | "prefetch" => Self::Memory(memory::Memory::decode(text)?),
             "atom" | "red" => Self::Atomic(memory::Atomic::decode(text)?),
+            "cp" if text.has("bulk") => Self::Bulk(bulk::Bulk::decode(text)?),
             "cp" => Self::Copy(memory::Copy::decode(text)?),
             "mma" => Self::Multiply(matrix::Multiply::decode(text)?),
             "ldmatrix" | "stmatrix" | "movmatrix" => {
@@ -109,10 +121,13 @@ impl Op {
             Self::Float(op) => op.execute(cx, mask)?,
             Self::Compare(op) => op.execute(cx, mask)?,
             Self::Convert(op) => op.execute(cx, mask)?,
+            Self::InSpace(op) => op.execute(cx, mask)?,
             Self::Data(op) => op.execute(cx, mask)?,
             Self::Memory(op) => op.execute(cx, mask)?,
             Self::Atomic(op) => op.execute(cx, mask)?,
+            Self::AsyncStore(op) => op.execute(cx, mask)?,
             Self::Copy(op) => op.execute(cx, mask)?,
+            Self::Bulk(op) => op.execute(cx, mask)?,
             Self::Multiply(op) => op.execute(cx, mask)?,
             Self::Transfer(op) => op.execute(cx, mask)?,
             Self::WarpWide(op) => op.execute(cx, mask)?,

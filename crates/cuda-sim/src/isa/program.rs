@@ -75,7 +75,7 @@ pub(crate) enum Source {
     Special(Special),
 }
 
-/// A special register: the same through a thread's life.
+/// A special register: the same through a thread's life, unless it is a clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Special {
     TidX,
@@ -114,10 +114,20 @@ pub(crate) enum Special {
     LanemaskGe,
     DynamicSmemSize,
     TotalSmemSize,
+    Smid,
+    Nsmid,
+    Gridid,
+    Clock,
+    ClockHigh,
 }
 
 impl Special {
-    pub(crate) const COUNT: usize = Self::TotalSmemSize as usize + 1;
+    pub(crate) const COUNT: usize = Self::ClockHigh as usize + 1;
+
+    /// How many bits it has at most: of 64 the lower ones may be asked for alone.
+    pub(crate) fn bits(self) -> u32 {
+        if matches!(self, Self::Gridid | Self::Clock) { 64 } else { 32 }
+    }
 
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         Some(match name {
@@ -157,6 +167,11 @@ impl Special {
             "%lanemask_ge" => Self::LanemaskGe,
             "%dynamic_smem_size" => Self::DynamicSmemSize,
             "%total_smem_size" => Self::TotalSmemSize,
+            "%smid" => Self::Smid,
+            "%nsmid" => Self::Nsmid,
+            "%gridid" => Self::Gridid,
+            "%clock" | "%clock64" | "%globaltimer" | "%globaltimer_lo" => Self::Clock,
+            "%clock_hi" | "%globaltimer_hi" => Self::ClockHigh,
             _ => return None,
         })
     }

@@ -266,6 +266,29 @@ pub fn refusal(body: &str) -> String {
 /// Runs `code` in one block. `inputs` are arrays in global memory under the names of registers that
 /// hold their addresses; there are 16 KiB of shared memory. Gives each thread's `d`.
 pub fn run_block(threads: u32, inputs: &[(&str, &[u32])], code: &str) -> Vec<u32> {
+    let launch = Launch { block: [threads, 1, 1], ..Launch::default() };
+    run(&launch, inputs, code, "mov.u32 thread, %tid.x;")
+}
+
+/// Runs `code` as [`run_block`] does, in so many blocks, of which each few form a cluster. Gives each
+/// thread's `d`, block after block.
+pub fn run_clusters(
+    blocks: u32,
+    cluster: u32,
+    threads: u32,
+    inputs: &[(&str, &[u32])],
+    code: &str,
+) -> Vec<u32> {
+    let [grid, cluster, block] = [blocks, cluster, threads].map(|extent| [extent, 1, 1]);
+    let launch = Launch { grid, cluster, block, ..Launch::default() };
+    let number = "mov.u32 thread, %ctaid.x; mov.u32 a, %ntid.x; mov.u32 l, %tid.x; \
+                  mad.lo.u32 thread, thread, a, l;";
+    run(&launch, inputs, code, number)
+}
+
+/// Runs `code`, whose thread `number` gives, for the place of its result.
+fn run(launch: &Launch, inputs: &[(&str, &[u32])], code: &str, number: &str) -> Vec<u32> {
+    let threads = launch.grid[0] * launch.block[0];
     let names: Vec<&str> = inputs.iter().map(|(name, _)| *name).collect();
     let mut parameters = vec!["out".to_owned()];
     parameters.extend(names.iter().map(|name| (*name).to_owned()));
@@ -280,7 +303,7 @@ pub fn run_block(threads: u32, inputs: &[(&str, &[u32])], code: &str) -> Vec<u32
          .visible .entry test({})\n{{\n.shared .align 16 .b8 memory[16384];\n\
          .reg .pred p, q; .reg .b16 h<8>; .reg .b32 w<8>, r<32>, a, d, l, thread; .reg .b64 x<8>, at;\n\
          {loaded}{code}\n\
-         mov.u32 thread, %tid.x; mad.wide.u32 at, thread, 4, out; st.global.b32 [at], d;\nret;\n}}\n",
+         {number} mad.wide.u32 at, thread, 4, out; st.global.b32 [at], d;\nret;\n}}\n",
         declared.join(", ")
     );
     let machine = machine();
@@ -296,21 +319,20 @@ pub fn run_block(threads: u32, inputs: &[(&str, &[u32])], code: &str) -> Vec<u32
         pointers.push(at);
         contents.push(bytes);
     }
-    let launch = Launch { block: [threads, 1, 1], ..Launch::default() };
     machine
-        .launch(&function, &launch, Order::InTurn, &addresses(&pointers))
+        .launch(&function, launch, Order::InTurn, &addresses(&pointers))
         .unwrap_or_else(|fault| panic!("{fault}"));
     let mut bytes = vec![0; 4 * threads as usize];
     machine.read(out, &mut bytes).expect("it fits");
     let contents: Vec<&[u8]> = contents.iter().map(Vec::as_slice).collect();
-    record(code, &ptx, &launch, &contents, 0, &bytes);
+    record(code, &ptx, launch, &contents, 0, &bytes);
     let word = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().expect("4 bytes"));
     bytes.chunks(4).map(word).collect()
 }
 
 /// Compares with what hardware gave for the same kernel and operands, if it was ever asked, and leaves
-/// the form where `cargo xtask sim-conformance` finds it, if that asks for it: a kernel, blocks and
-/// threads of its launch, the bytes behind each of its parameters, and what `result`, one of them, holds
+/// the form where `cargo xtask sim-conformance` finds it, if that asks for it: a kernel, the blocks of its
+/// launch, of a cluster, and the threads of a block, the bytes behind each of its parameters, and what `result`, one of them, holds
 /// in the end.
 fn record(
     code: &str,
@@ -322,6 +344,9 @@ fn record(
 ) {
     let mut question = Sha256::new().chain_update(ptx);
     parameters.iter().for_each(|bytes| question.update(bytes));
+    if launch.cluster != [1; 3] {
+        question.update(launch.cluster[0].to_le_bytes());
+    }
     let question = format!("{:x}", question.finalize())[..16].to_owned();
     let known = HARDWARE.lines().find_map(|line| line.strip_prefix(&question));
     if let Some((answer, _)) = known.and_then(|line| line.trim().split_once(' ')) {
@@ -341,6 +366,7 @@ fn record(
         ("code", code.to_owned()),
         ("ptx", ptx.to_owned()),
         ("blocks", launch.grid[0].to_string()),
+        ("cluster", launch.cluster[0].to_string()),
         ("threads", launch.block[0].to_string()),
         ("result", result.to_string()),
     ];

@@ -1,10 +1,14 @@
 //! Every instruction against values computed from the PTX ISA's definition of it.
 
+mod bulk;
+mod cluster;
 mod compare;
 mod convert;
 mod exact;
 mod float;
 mod harness;
 mod integer;
+mod mbarrier;
 mod memory;
+mod tensor;
 mod warp;

@@ -186,8 +186,6 @@ fn copies_arrive_when_they_are_waited_for() {
 #[test]
 fn what_is_not_simulated_is_refused_by_name() {
     for (body, reason) in [
-        ("cp.async.mbarrier.arrive.shared.b64 [x0];", "not simulated"),
-        ("cp.async.bulk.commit_group;", "not simulated"),
         ("cp.async.cg.shared.global [w0], [x0], 8;", "a copy has 4, 8 or 16 bytes"),
         ("ld.global.v4.u64 {x0, x1}, [x2];", "2 elements, expected 4"),
         ("ld.global.L3::evict.u32 w0, [x0];", "expected a type"),

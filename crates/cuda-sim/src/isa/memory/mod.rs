@@ -3,13 +3,15 @@
 mod access;
 mod atomic;
 mod copy;
+mod run;
+mod update;
 
-pub(super) use access::{Location, Ordering, addresses, eat_space};
+pub(super) use access::{Location, Ordering, addresses, eat_space, little_endian};
 pub(super) use atomic::Atomic;
 pub(crate) use copy::Copies;
 pub(super) use copy::Copy;
+pub(super) use update::{Function, Update};
 
-use self::access::little_endian;
 use super::decode::{Target, Text};
 use super::program::{Class, Register, Source};
 use crate::error::LoadError;
@@ -80,10 +82,10 @@ impl Memory {
         }
         let operands = 2 + usize::from(hinted);
         if !matches!(text.mnemonic(), "ld" | "st") {
-            let cache = ["L1", "L2"].into_iter().any(|cache| text.eat(cache));
+            let to = ["L1", "L2", "tensormap"].into_iter().any(|to| text.eat(to));
             text.finish(1)?;
-            if !cache {
-                return Err(text.refuse("expected .L1 or .L2"));
+            if !to {
+                return Err(text.refuse("expected .L1, .L2 or .tensormap"));
             }
             let target = text.address(0)?;
             return Ok(Self { what: What::Hint, space, order, target, ty: Type::B8 });
