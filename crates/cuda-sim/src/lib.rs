@@ -14,6 +14,6 @@ mod memory;
 mod ptx;
 pub mod tensor_map;
 
-pub use exec::{Launch, Order};
+pub use exec::{Launch, Order, Stream};
 pub use machine::{Function, Machine, Module};
 pub use memory::MemoryError;

@@ -1,4 +1,4 @@
-//! Races in global memory between the blocks of a launch.
+//! Races in global memory between the blocks of a launch, and with launches that it may overlap.
 //!
 //! Of each word the last plain write and the last plain reads are known: by which block, to which bytes
 //! and when. A launch's time is the number of releases so far: fences, and accesses with `.release`.
@@ -10,9 +10,13 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
+use crate::exec::Earlier;
+
 /// Who accesses a word.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Visit {
+pub(crate) struct Visit<'a> {
+    /// The launches that may not have ended yet.
+    pub(crate) running: &'a [Earlier],
     pub(crate) launch: u32,
     pub(crate) block: u32,
     /// The launch's time now, and when the block last acquired.
@@ -27,14 +31,21 @@ pub(crate) struct WordUse {
     read: AtomicU64,
 }
 
-/// Another block's access that nothing orders with this one.
+/// Another's access that nothing orders with this one.
 #[derive(Debug)]
 pub(crate) struct Conflict {
-    /// `None` if several.
-    pub(crate) block: Option<u32>,
+    pub(crate) with: Other,
     /// Which of the word's bytes.
     pub(crate) byte: u32,
     pub(crate) order: &'static str,
+}
+
+#[derive(Debug)]
+pub(crate) enum Other {
+    /// Another block of the launch; `None` if several.
+    Block(Option<u32>),
+    /// A kernel that was launched before.
+    Launch(String),
 }
 
 /// An entry: 20 bits of the launch, 24 of the block, 16 of the time, 4 of the bytes. 0 is none.
@@ -49,10 +60,28 @@ const LATE: u32 = (1 << 16) - 1;
 
 impl Entry {
     fn new(launch: u32, block: u32, time: u32, bytes: u8) -> Self {
-        // Launch numbers start over after a million; 0 stays free.
-        let launch = u64::from(launch % ((1 << 20) - 1) + 1);
+        let launch = Self::launch_bits(launch);
         let (block, time) = (u64::from(block.min(MANY)), u64::from(time.min(LATE)));
         Self(launch << 44 | block << 20 | time << 4 | u64::from(bytes))
+    }
+
+    /// Launch numbers start over after a million; 0 stays free.
+    fn launch_bits(launch: u32) -> u64 {
+        u64::from(launch % ((1 << 20) - 1) + 1)
+    }
+
+    /// The conflict with this earlier access if it is one of some of the same bytes, by a launch that may
+    /// not have ended.
+    fn too_early(self, now: Self, visit: &Visit, order: &'static str) -> Result<(), Conflict> {
+        let same = self.bytes() & now.bytes();
+        let is_its = |running: &&Earlier| Self::launch_bits(running.number) == self.launch();
+        match visit.running.iter().find(is_its) {
+            Some(Earlier { kernel, .. }) if same != 0 => {
+                let with = Other::Launch(kernel.clone());
+                Err(Conflict { with, byte: same.trailing_zeros(), order })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn launch(self) -> u64 {
@@ -82,7 +111,8 @@ impl Entry {
 
     fn conflict(self, now: Self, order: &'static str) -> Conflict {
         let block = (self.block() != MANY).then(|| self.block());
-        Conflict { block, byte: (self.bytes() & now.bytes()).trailing_zeros(), order }
+        let byte = (self.bytes() & now.bytes()).trailing_zeros();
+        Conflict { with: Other::Block(block), byte, order }
     }
 }
 
@@ -92,11 +122,13 @@ impl WordUse {
         let now = Entry::new(visit.launch, visit.block, visit.now, bytes);
         let write = Entry(self.write.load(Relaxed));
         let read = Entry(self.read.load(Relaxed));
+        let order = if is_write { "write after write" } else { "read after write" };
+        write.too_early(now, visit, order)?;
         if write.conflicts(now, visit) {
-            let order = if is_write { "write after write" } else { "read after write" };
             return Err(write.conflict(now, order));
         }
         if is_write {
+            read.too_early(now, visit, "write after read")?;
             if read.conflicts(now, visit) {
                 return Err(read.conflict(now, "write after read"));
             }

@@ -3,7 +3,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 use std::sync::{Arc, OnceLock, RwLock};
 
-use super::between_blocks::{Conflict, Visit, WordUse};
+use super::between_blocks::{Conflict, Other, Visit, WordUse};
 use crate::fault::FaultKind;
 
 /// Where the first allocation starts. Lower addresses are windows to other spaces, or nothing.
@@ -351,11 +351,16 @@ impl Allocation {
             let first = at.max(word) - word;
             let mask = 0xf << first & 0xf >> (word + 4).saturating_sub(end);
             let noted = uses[(word % PAGE / 4) as usize].note(mask, visit, is_write);
-            noted.map_err(|Conflict { block, byte, order }| FaultKind::Race {
-                space: "global",
-                address: self.start + word + u64::from(byte),
-                other: block.map_or("other blocks".to_owned(), |block| format!("block {block}")),
-                order: order.to_owned(),
+            noted.map_err(|Conflict { with, byte, order }| {
+                let (address, order) = (self.start + word + u64::from(byte), order.to_owned());
+                match with {
+                    Other::Launch(kernel) => FaultKind::EarlyAccess { address, kernel, order },
+                    Other::Block(block) => {
+                        let one = |block| format!("block {block}");
+                        let other = block.map_or("other blocks".to_owned(), one);
+                        FaultKind::Race { space: "global", address, other, order }
+                    }
+                }
             })?;
             word += 4;
         }

@@ -2,6 +2,7 @@
 //! without the fault pass in every order of warps tried.
 
 mod cluster;
+mod early;
 mod mbarrier;
 
 use cuda_sim::device::Device;
