@@ -36,8 +36,17 @@ fn stream() -> Handle {
 
 /// Launches one kernel plainly and another early, with something between, and says how that went.
 fn two(second: &std::ffi::CStr, between: impl FnOnce(Handle, u64), early: bool) -> (i32, u64) {
+    two_in(stream(), second, between, early)
+}
+
+fn two_in(
+    stream: Handle,
+    second: &std::ffi::CStr,
+    between: impl FnOnce(Handle, u64),
+    early: bool,
+) -> (i32, u64) {
     let kernels = load(KERNELS);
-    let (out, stream) = (upload(&[0]), stream());
+    let out = upload(&[0]);
     ok(launch_with(kernels.get(c"produce"), 1, stream, out, &[]));
     between(stream, out);
     let attributes = [attribute(6, [early.into(), 0, 0])];
@@ -89,6 +98,11 @@ fn other_work_between_orders_launches() {
         ok(launch_with(load(KERNELS).get(c"produce"), 1, stream, out, &[]));
     };
     expect(two(c"hasty", other, true).0, LAUNCH_FAILED);
+    // But between two of the legacy stream's it does.
+    let _context = Context::new();
+    expect(two_in(0, c"hasty", |_, _| {}, true).0, LAUNCH_FAILED);
+    let _context = Context::new();
+    ok(two_in(0, c"hasty", other, true).0);
 }
 
 #[test]
