@@ -72,6 +72,16 @@ pub enum FaultKind {
         /// What it did and this one does: `write after read`, for example.
         order: String,
     },
+    /// A launch that may begin before the one before it has ended touches what an earlier launch has, one
+    /// of them to write, and nothing says that that one has ended: `griddepcontrol.wait` would.
+    EarlyAccess {
+        /// The byte of global memory.
+        address: u64,
+        /// The kernel of the earlier launch.
+        kernel: String,
+        /// What it did and this one does: `read after write`, for example.
+        order: String,
+    },
     /// An access to shared memory that an asynchronous copy writes, by a thread that has not waited for
     /// that, and that nobody has told who did.
     PendingCopy {
@@ -158,6 +168,7 @@ impl FaultKind {
             Self::UninitializedMemory { .. } => "uninitialised memory",
             Self::UninitializedRegister { .. } => "uninitialised register",
             Self::Race { .. } => "race",
+            Self::EarlyAccess { .. } => "early access",
             Self::PendingCopy { .. } => "pending copy",
             Self::UnfinishedCopy { .. } => "unfinished copy",
             Self::OpaqueMbarrier { .. } => "opaque mbarrier",
@@ -202,6 +213,12 @@ impl fmt::Display for FaultKind {
                     "{order} at {space} address {address:#x}, which nothing orders with {other}"
                 )
             }
+            Self::EarlyAccess { address, kernel, order } => write!(
+                f,
+                "{order} at global address {address:#x}, and the earlier launch of {kernel} may not have \
+                 ended: its end has not been waited for by griddepcontrol.wait, or by a launch between that \
+                 would have had to"
+            ),
             Self::PendingCopy { address } => {
                 write!(f, "the copy to shared address {address:#x} has not been waited for")
             }

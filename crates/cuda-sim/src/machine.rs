@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::counters::Counters;
 use crate::device::Device;
 use crate::error::LoadError;
-use crate::exec::{self, Launch, Order};
+use crate::exec::{self, Launch, Order, Stream};
 use crate::fault::Fault;
 use crate::isa::{self, Kernel, Symbols};
 use crate::memory::{GlobalMemory, MemoryError};
@@ -258,6 +258,23 @@ impl Machine {
         order: Order,
         parameters: &[u8],
     ) -> Result<Counters, Fault> {
-        exec::launch(&function.kernel, &self.device, &self.memory, launch, order, parameters)
+        self.launch_in(&mut Stream::default(), function, launch, order, parameters)
+    }
+
+    /// Runs a kernel as [`launch`](Self::launch) does, after what `stream` has been given before: if it is
+    /// [early](Launch::early), it is checked not to rely on the end of that.
+    ///
+    /// # Errors
+    /// At the first thing that the kernel must not do.
+    pub fn launch_in(
+        &self,
+        stream: &mut Stream,
+        function: &Function,
+        launch: &Launch,
+        order: Order,
+        parameters: &[u8],
+    ) -> Result<Counters, Fault> {
+        let (kernel, device) = (&function.kernel, &self.device);
+        exec::launch(kernel, device, &self.memory, launch, order, parameters, stream)
     }
 }

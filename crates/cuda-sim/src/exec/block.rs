@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::clock::{Agent, Epoch, Knowledge, Lanewise};
+use super::stream::BlockSteps;
 use super::{LANES, Place, Reduction, Reply, Warp};
 use crate::counters::Tally;
 use crate::memory::{Allocation, SharedMemory, Visitor};
@@ -29,6 +30,10 @@ pub(crate) struct Block {
     released: Knowledge,
     /// The launch's time when a thread of the block last acquired.
     pub(crate) acquired: u32,
+    /// Whether a thread has acquired what other blocks or launches may have released.
+    pub(crate) has_acquired: bool,
+    /// What it has done about the launches before and after.
+    pub(crate) steps: BlockSteps,
     /// Whether something has changed that another thread may wait for.
     pub(crate) progress: bool,
     barriers: [BarrierState; BARRIERS],
@@ -102,6 +107,8 @@ impl Block {
             heard: vec![Knowledge::default(); warps as usize],
             released: Knowledge::default(),
             acquired: 0,
+            has_acquired: false,
+            steps: BlockSteps::default(),
             progress: false,
             barriers: Default::default(),
             threads,

@@ -18,12 +18,15 @@ pub(crate) struct Cluster {
     agents: u32,
     /// The barrier as one whose phases are steps: who knows of one knows that all blocks have begun.
     begun: Agent,
+    /// The launch before, whose end is a step.
+    before: Agent,
 }
 
 impl Cluster {
     /// A cluster of so many warps.
     fn new(warps: u32) -> Self {
-        Self { barrier: BarrierState::default(), agents: warps + 1, begun: Agent(warps) }
+        let [begun, before] = [warps, warps + 1].map(Agent);
+        Self { barrier: BarrierState::default(), agents: warps + 2, begun, before }
     }
 
     /// Somebody new whose steps are counted.
@@ -46,6 +49,11 @@ impl Cluster {
     /// What who waits for a phase of the barrier comes to know however its threads have arrived.
     pub(crate) fn begun(&self) -> Epoch {
         Epoch { agent: self.begun, time: 1 }
+    }
+
+    /// What who has waited for the launch before knows.
+    pub(crate) fn waited(&self) -> Epoch {
+        Epoch { agent: self.before, time: 1 }
     }
 
     /// Phases of the cluster's barrier that are complete.

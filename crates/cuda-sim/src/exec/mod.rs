@@ -9,16 +9,20 @@ mod block;
 pub(crate) mod clock;
 mod cluster;
 mod grid;
+mod stream;
 mod warp;
 
 pub(crate) use grid::launch;
 pub use grid::{Launch, Order};
+pub(crate) use stream::Earlier;
+pub use stream::Stream;
 pub(crate) use warp::{LANES, Lanes, Warp, lanes};
 
 use std::sync::atomic::AtomicU32;
 
 use self::block::Block;
 use self::cluster::{Cluster, Siblings};
+use self::stream::{Overlap, Steps};
 use crate::fault::FaultKind;
 use crate::isa::Register;
 use crate::memory::GlobalMemory;
@@ -47,6 +51,19 @@ pub(crate) struct Launched<'a> {
     pub(crate) unfenced: AtomicU32,
     /// How often something has changed that a thread may wait for.
     pub(crate) progress: AtomicU32,
+    /// The launches that may run at the same time, and what this one does about that.
+    overlap: Overlap,
+    steps: Steps,
+}
+
+impl Launched<'_> {
+    /// The launches that may run when a thread has, or has not, waited for the one before.
+    pub(crate) fn running(&self, waited: impl FnOnce() -> bool) -> &[Earlier] {
+        if !self.overlap.before.is_empty() && waited() {
+            return &self.overlap.after;
+        }
+        &self.overlap.before
+    }
 }
 
 /// Where lanes go from an instruction.

@@ -13,6 +13,7 @@ mod control;
 mod convert;
 mod data;
 mod decode;
+mod dependency;
 mod float;
 mod in_space;
 mod integer;
@@ -56,6 +57,7 @@ pub(crate) enum Op {
     Mbarrier(mbarrier::Mbarrier),
     Cluster(cluster::Cluster),
     WarpWide(warp_wide::WarpWide),
+    Dependency(dependency::Dependency),
     Control(control::Control),
 }
 
@@ -106,6 +108,7 @@ impl Op {
             "shfl" | "vote" | "match" | "redux" | "activemask" | "elect" => {
                 Self::WarpWide(warp_wide::WarpWide::decode(text)?)
             }
+            "griddepcontrol" => Self::Dependency(dependency::Dependency::decode(text)?),
             "bra" | "brx" | "call" | "ret" | "exit" | "trap" | "nanosleep" => {
                 Self::Control(control::Control::decode(text)?)
             }
@@ -131,6 +134,7 @@ impl Op {
             Self::Multiply(op) => op.execute(cx, mask)?,
             Self::Transfer(op) => op.execute(cx, mask)?,
             Self::WarpWide(op) => op.execute(cx, mask)?,
+            Self::Dependency(op) => op.execute(cx),
             Self::Barrier(op) => return op.execute(cx, mask),
             Self::Mbarrier(op) => return op.execute(cx, mask),
             Self::Cluster(op) => return op.execute(cx, mask),

@@ -1,4 +1,4 @@
-//! Races in global memory between the blocks of a launch.
+//! Races in global memory between the blocks of a launch, and with launches that it may overlap.
 //!
 //! Of each word the last plain write and the last plain reads are known: by which block, to which bytes
 //! and when. A launch's time is the number of releases so far: fences, and accesses with `.release`.
@@ -14,10 +14,13 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::Proxy;
+use crate::exec::Earlier;
 
 /// Who accesses a word.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Visit {
+pub(crate) struct Visit<'a> {
+    /// The launches that may not have ended yet.
+    pub(crate) running: &'a [Earlier],
     pub(crate) launch: u32,
     pub(crate) block: u32,
     /// The launch's time now, and when the block last acquired.
@@ -35,13 +38,23 @@ pub(crate) struct WordUse {
     read: AtomicU64,
 }
 
-/// An earlier access that this one does not go with. It says which of the word's bytes it is of.
+/// An earlier access that this one does not go with.
 #[derive(Debug)]
-pub(crate) enum Conflict {
-    /// Another block's, or several others', that nothing orders with this one.
-    Race { block: Option<u32>, byte: u32, order: &'static str },
+pub(crate) struct Conflict {
+    pub(crate) with: Other,
+    /// Which of the word's bytes.
+    pub(crate) byte: u32,
+    pub(crate) order: &'static str,
+}
+
+#[derive(Debug)]
+pub(crate) enum Other {
+    /// That of another block of the launch, or of several, which nothing orders with this one.
+    Block(Option<u32>),
+    /// That of a kernel that was launched before, likewise.
+    Launch(String),
     /// A write through the generic proxy, which this one through the asynchronous one needs a fence after.
-    Unfenced { byte: u32 },
+    Proxy,
 }
 
 /// An entry: 19 bits of the launch, 1 of the proxy, 24 of the block, 16 of the time, 4 of the bytes. 0 is
@@ -57,11 +70,29 @@ const LATE: u32 = (1 << 16) - 1;
 
 impl Entry {
     fn new(visit: &Visit, block: u32, time: u32, bytes: u8) -> Self {
-        // Launch numbers start over after half a million; 0 stays free.
-        let launch = u64::from(visit.launch % ((1 << 19) - 1) + 1);
+        let launch = Self::launch_bits(visit.launch);
         let proxy = u64::from(visit.proxy == Proxy::Async);
         let (block, time) = (u64::from(block.min(MANY)), u64::from(time.min(LATE)));
         Self(launch << 45 | proxy << 44 | block << 20 | time << 4 | u64::from(bytes))
+    }
+
+    /// Launch numbers start over after half a million; 0 stays free.
+    fn launch_bits(launch: u32) -> u64 {
+        u64::from(launch % ((1 << 19) - 1) + 1)
+    }
+
+    /// The conflict with this earlier access if it is one of some of the same bytes, by a launch that may
+    /// not have ended.
+    fn too_early(self, now: Self, visit: &Visit, order: &'static str) -> Result<(), Conflict> {
+        let same = self.bytes() & now.bytes();
+        let is_its = |running: &&Earlier| Self::launch_bits(running.number) == self.launch();
+        match visit.running.iter().find(is_its) {
+            Some(Earlier { kernel, .. }) if same != 0 => {
+                let with = Other::Launch(kernel.clone());
+                Err(Conflict { with, byte: same.trailing_zeros(), order })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn launch(self) -> u64 {
@@ -95,7 +126,7 @@ impl Entry {
 
     fn race(self, now: Self, order: &'static str) -> Conflict {
         let block = (self.block() != MANY).then(|| self.block());
-        Conflict::Race { block, byte: self.first_byte(now), order }
+        Conflict { with: Other::Block(block), byte: self.first_byte(now), order }
     }
 
     /// Whether this earlier write went through the generic proxy, to some of the same bytes, with no proxy
@@ -121,11 +152,13 @@ impl WordUse {
         let now = Entry::new(visit, visit.block, visit.now, bytes);
         let write = Entry(self.write.load(Relaxed));
         let read = Entry(self.read.load(Relaxed));
+        let order = if is_write { "write after write" } else { "read after write" };
+        write.too_early(now, visit, order)?;
         if write.conflicts(now, visit) {
-            let order = if is_write { "write after write" } else { "read after write" };
             return Err(write.race(now, order));
         }
         if is_write {
+            read.too_early(now, visit, "write after read")?;
             if read.conflicts(now, visit) {
                 return Err(read.race(now, "write after read"));
             }
@@ -133,7 +166,8 @@ impl WordUse {
             return Ok(());
         }
         if write.is_unfenced(now, visit) {
-            return Err(Conflict::Unfenced { byte: write.first_byte(now) });
+            let byte = write.first_byte(now);
+            return Err(Conflict { with: Other::Proxy, byte, order });
         }
         let noted = if read.launch() != now.launch() || read.bytes() & bytes == 0 {
             now

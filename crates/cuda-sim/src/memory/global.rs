@@ -3,7 +3,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 use std::sync::{Arc, OnceLock, RwLock};
 
-use super::between_blocks::{Conflict, Visit, WordUse};
+use super::between_blocks::{Conflict, Other, Visit, WordUse};
 use crate::fault::FaultKind;
 
 /// Where the first allocation starts. Lower addresses are windows to other spaces, or nothing.
@@ -375,16 +375,16 @@ impl Allocation {
             let mask = 0xf << first & 0xf >> (word + 4).saturating_sub(end);
             let noted = uses[(word % PAGE / 4) as usize].note(mask, visit, is_write);
             let (space, address_of) = ("global", |byte: u32| self.start + word + u64::from(byte));
-            noted.map_err(|conflict| match conflict {
-                Conflict::Race { block, byte, order } => FaultKind::Race {
-                    space,
-                    address: address_of(byte),
-                    other: block
-                        .map_or("other blocks".to_owned(), |block| format!("block {block}")),
-                    order: order.to_owned(),
-                },
-                Conflict::Unfenced { byte } => {
-                    FaultKind::MissingProxyFence { space, address: address_of(byte) }
+            noted.map_err(|Conflict { with, byte, order }| {
+                let (address, order) = (address_of(byte), order.to_owned());
+                match with {
+                    Other::Launch(kernel) => FaultKind::EarlyAccess { address, kernel, order },
+                    Other::Block(block) => {
+                        let one = |block| format!("block {block}");
+                        let other = block.map_or("other blocks".to_owned(), one);
+                        FaultKind::Race { space, address, other, order }
+                    }
+                    Other::Proxy => FaultKind::MissingProxyFence { space, address },
                 }
             })?;
             word += 4;

@@ -219,3 +219,19 @@ fn an_asynchronous_store_that_is_not_waited_for() {
     let what = "a store to block 1 of the cluster that an mbarrier of block 0 counts".to_owned();
     assert_eq!((line(&fault), *fault.kind), (5, FaultKind::InvalidOperand { what }));
 }
+
+#[test]
+fn a_thread_that_arrives_and_exits_stands_for_nobody_else() {
+    // The second warps exit, and the first ones still wait for each other.
+    let (_, fault) = caught_in_cluster(
+        2,
+        64,
+        in_cluster!(
+            "mapa.shared::cluster.u32 a, s, 1; setp.gt.u32 q, thread, 31;\n@q barrier.cluster.arrive;\n@q bra end;\n\
+         @p st.shared::cluster.u32 [a], thread;\n«|barrier.cluster.arrive; barrier.cluster.wait;»\n\
+         @!p ld.shared.u32 b, [s];\nend:"
+        ),
+    );
+    // Who comes first decides what it is: the other block is done, or has not written yet.
+    assert!(line(&fault) == 5 || line(&fault) == 7, "{fault}");
+}

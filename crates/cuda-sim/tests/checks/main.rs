@@ -3,6 +3,7 @@
 
 mod asynchronous;
 mod cluster;
+mod early;
 mod harness;
 mod mbarrier;
 

@@ -191,6 +191,19 @@ fn fences_make_relaxed_arrivals_and_waits_tell() {
         ),
     );
     assert_eq!((line(&fault), race(&fault).2), (13, "warp 0"));
+    // What a wait has seen a fence after it acquires.
+    let (_, fault) = caught(
+        1,
+        64,
+        with_mbarrier!(
+            32,
+            "setp.gt.u32 p, thread, 31;\n@p bra wait;\nst.shared.u32 [s+64], thread;\n\
+         mbarrier.arrive.shared.b64 _, [0];\nbra end;\n\
+         wait: mbarrier.try_wait.parity.relaxed.cta.shared::cta.b64 q, [0], 0;\n@!q bra wait;\n\
+         «|fence.acquire.cta;»\nsub.u32 a, s, 128; ld.shared.u32 b, [a+64];\nend:"
+        ),
+    );
+    assert_eq!((line(&fault), race(&fault).2), (11, "warp 0"));
 }
 
 #[test]

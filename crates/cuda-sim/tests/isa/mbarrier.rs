@@ -130,6 +130,14 @@ fn bytes_are_waited_for_as_well() {
         complete((1 << 19) + 8),
     );
     assert_eq!(one(&code), 0b0001);
+    // Nothing is missing then but that they are expected.
+    let code = format!(
+        "mov.u32 d, 0; mbarrier.init.shared.b64 [memory], 1;\n{}\
+         mbarrier.arrive.shared.b64 x0, [memory];\n{test}{}{test}",
+        complete(16),
+        expect(16),
+    );
+    assert_eq!(one(&code), 0b01);
 }
 
 #[test]

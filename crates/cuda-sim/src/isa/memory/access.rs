@@ -52,6 +52,7 @@ impl Ordering {
         if self.acquire {
             let now = if self.within_block { 0 } else { cx.launch.releases.load(Relaxed) };
             cx.block.acquire(cx.warp.index, now);
+            cx.block.has_acquired |= !self.within_block;
         }
     }
 
@@ -114,7 +115,7 @@ impl Location {
     }
 }
 
-impl Cx<'_, '_> {
+impl<'a> Cx<'a, '_> {
     /// Where an address is. A generic one has no space named.
     pub(crate) fn locate(&self, space: Option<Space>, address: u64) -> Location {
         const WINDOWS: [(u64, Space); 3] = [
@@ -310,8 +311,11 @@ impl Cx<'_, '_> {
         Ok(allocation)
     }
 
-    pub(super) fn visit(&self, proxy: Proxy) -> Visit {
+    pub(super) fn visit(&self, proxy: Proxy) -> Visit<'a> {
+        let waited = || self.block.knows(self.warp.index, self.cluster.waited());
         Visit {
+            // What an overlapping launch has released by itself cannot be told.
+            running: if self.block.has_acquired { &[] } else { self.launch.running(waited) },
             launch: self.launch.number,
             block: self.block.place.index,
             now: self.launch.releases.load(Relaxed),
