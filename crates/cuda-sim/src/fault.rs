@@ -60,6 +60,28 @@ pub enum FaultKind {
         /// Its name in the PTX.
         register: String,
     },
+    /// An access to a register that a `wgmma.mma_async` which has not been waited for uses: an accumulator,
+    /// or part of A. Products of one shape may have accumulators in common, all or none.
+    InFlightRegister {
+        /// Its name in the PTX.
+        register: String,
+    },
+    /// A `wgmma.mma_async` uses a register that something else has used since the last `wgmma.fence`, or
+    /// there has been none at all.
+    MissingWgmmaFence {
+        /// Its name in the PTX.
+        register: String,
+    },
+    /// A thread exits while a `wgmma.mma_async` of its warp has not been waited for.
+    ExitInFlight,
+    /// The warps of a warpgroup do not execute the same `wgmma` or `setmaxnreg` instructions in the same
+    /// order, each with the same descriptors.
+    WarpgroupMismatch {
+        /// Another warp of the warpgroup.
+        warp: u32,
+        /// The line of what it has executed here; `None` if it has exited without, or is missing.
+        line: Option<u32>,
+    },
     /// Two accesses to a byte, one of them a write, that nothing orders.
     Race {
         /// The state space.
@@ -144,6 +166,10 @@ impl FaultKind {
             Self::Misaligned { .. } => "misaligned access",
             Self::UninitializedMemory { .. } => "uninitialised memory",
             Self::UninitializedRegister { .. } => "uninitialised register",
+            Self::InFlightRegister { .. } => "register in flight",
+            Self::MissingWgmmaFence { .. } => "missing wgmma fence",
+            Self::ExitInFlight => "exit in flight",
+            Self::WarpgroupMismatch { .. } => "warpgroup mismatch",
             Self::Race { .. } => "race",
             Self::PendingCopy { .. } => "pending copy",
             Self::OpaqueMbarrier { .. } => "opaque mbarrier",
@@ -180,6 +206,21 @@ impl fmt::Display for FaultKind {
             }
             Self::UninitializedRegister { register } => {
                 write!(f, "nothing has written register {register}")
+            }
+            Self::InFlightRegister { register } => {
+                write!(f, "a wgmma that has not been waited for uses register {register}")
+            }
+            Self::MissingWgmmaFence { register } => {
+                write!(f, "no wgmma.fence comes between this and what else has used register {register}")
+            }
+            Self::ExitInFlight => f.write_str("a wgmma of the warp has not been waited for"),
+            Self::WarpgroupMismatch { warp, line: Some(line) } => write!(
+                f,
+                "warp {warp} of the warpgroup has executed line {line} here, or the same with other \
+                 descriptors"
+            ),
+            Self::WarpgroupMismatch { warp, line: None } => {
+                write!(f, "warp {warp} of the warpgroup is not there, and has not executed this")
             }
             Self::Race { space, address, other, order } => {
                 write!(

@@ -1,8 +1,10 @@
 use std::sync::Arc;
 
 use super::clock::{Agent, Epoch, Knowledge, Lanewise};
+use super::warpgroup::{Step, WARPS, Warpgroup};
 use super::{LANES, Place, Reduction, Reply, Warp};
 use crate::counters::Tally;
+use crate::fault::FaultKind;
 use crate::memory::{Allocation, SharedMemory, Visitor};
 
 /// Barriers that a block has.
@@ -28,6 +30,7 @@ pub(crate) struct Block {
     /// Whether something has changed that another thread may wait for.
     pub(crate) progress: bool,
     barriers: [BarrierState; BARRIERS],
+    warpgroups: Vec<Warpgroup>,
     /// Threads that the block started with, and those of them that have exited.
     threads: u32,
     exited: u32,
@@ -97,6 +100,7 @@ impl Block {
             acquired: 0,
             progress: false,
             barriers: Default::default(),
+            warpgroups: Warpgroup::of_block(warps as usize),
             threads,
             exited: 0,
         }
@@ -156,6 +160,16 @@ impl Block {
     /// A warp learns that something asynchronous, and what its agent did before it, has happened.
     pub(crate) fn learn_of(&mut self, warp: usize, epoch: Epoch) {
         self.knowledge[warp].learn(epoch);
+    }
+
+    /// A warp executes what its warpgroup executes together.
+    pub(super) fn step(&mut self, warp: usize, step: Step) -> Result<(), FaultKind> {
+        self.warpgroups[warp / WARPS].execute(warp, step)
+    }
+
+    /// All threads of a warp are about to exit.
+    pub(super) fn exit_warp(&mut self, warp: usize) -> Result<(), FaultKind> {
+        self.warpgroups[warp / WARPS].exit(warp)
     }
 
     /// A warp's `fence.proxy.async`.

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::block::{BarrierState, Block};
 use super::clock::{Agent, Knowledge};
+use super::warpgroup::Step;
 use super::{Cx, Event, Flow, Launched, Reply, Stop, Warp};
 use crate::fault::FaultKind;
 use crate::isa::{Instruction, Kernel};
@@ -78,6 +79,13 @@ impl Cx<'_, '_> {
     /// This block's rank in its cluster.
     pub(crate) fn rank(&self) -> u32 {
         self.block.place.rank
+    }
+
+    /// The warp executes what its warpgroup executes together, with operands that are the same in all
+    /// warps.
+    pub(crate) fn step_of_warpgroup(&mut self, operands: [u64; 3]) -> Result<(), FaultKind> {
+        let (instruction, line) = self.warp.position();
+        self.block.step(self.warp.index, Step { line, instruction, operands })
     }
 
     /// Shared memory of a block of the cluster, and a lane of this one as one who accesses it.
@@ -265,6 +273,7 @@ fn take_turn(cx: &mut Cx, kernel: &Kernel, turn: u32) -> Result<(Turn, u32), Sto
                 flow => flow?,
             }
         };
+        cx.warp.meddled()?;
         let live = cx.warp.live();
         if let Flow::Until(event) = flow {
             if path.lanes == live {
@@ -282,6 +291,14 @@ fn take_turn(cx: &mut Cx, kernel: &Kernel, turn: u32) -> Result<(Turn, u32), Sto
             Flow::Jump(target) => cx.warp.jump(path, mask, target),
             Flow::Scatter(jumps) => cx.warp.scatter(path, &jumps),
             Flow::Exit => {
+                let lane = mask.trailing_zeros();
+                let refuse = |kind| Stop { lane, kind };
+                if cx.warp.any_in_flight() {
+                    return Err(refuse(FaultKind::ExitInFlight));
+                }
+                if mask == live {
+                    cx.block.exit_warp(cx.warp.index).map_err(refuse)?;
+                }
                 cx.warp.exit(path, mask);
                 cx.block.exit(mask.count_ones());
             }

@@ -9,11 +9,15 @@ mod block;
 pub(crate) mod clock;
 mod cluster;
 mod grid;
+mod holds;
 mod warp;
+mod warpgroup;
 
 pub(crate) use grid::launch;
 pub use grid::{Launch, Order};
+pub(crate) use holds::Role;
 pub(crate) use warp::{LANES, Lanes, Warp, lanes};
+pub(crate) use warpgroup::WARPS;
 
 use std::sync::atomic::AtomicU32;
 

@@ -25,6 +25,7 @@ mod wgmma;
 pub(crate) use decode::Symbols;
 pub(crate) use memory::Copies;
 pub(crate) use program::{Class, Instruction, Kernel, Register, Source, Special, kernel};
+pub(crate) use wgmma::Groups;
 
 use crate::error::LoadError;
 use crate::exec::{Cx, Flow, Stop};
@@ -44,6 +45,7 @@ pub(crate) enum Op {
     Atomic(memory::Atomic),
     Copy(memory::Copy),
     Multiply(matrix::Multiply),
+    Wgmma(wgmma::Wgmma),
     Transfer(matrix::Transfer),
     Barrier(barrier::Barrier),
     Mbarrier(mbarrier::Mbarrier),
@@ -80,6 +82,7 @@ impl Op {
             "atom" | "red" => Self::Atomic(memory::Atomic::decode(text)?),
             "cp" => Self::Copy(memory::Copy::decode(text)?),
             "mma" => Self::Multiply(matrix::Multiply::decode(text)?),
+            "wgmma" => Self::Wgmma(wgmma::Wgmma::decode(text)?),
             "ldmatrix" | "stmatrix" | "movmatrix" => {
                 Self::Transfer(matrix::Transfer::decode(text)?)
             }
@@ -114,6 +117,7 @@ impl Op {
             Self::Atomic(op) => op.execute(cx, mask)?,
             Self::Copy(op) => op.execute(cx, mask)?,
             Self::Multiply(op) => op.execute(cx, mask)?,
+            Self::Wgmma(op) => op.execute(cx, mask)?,
             Self::Transfer(op) => op.execute(cx, mask)?,
             Self::WarpWide(op) => op.execute(cx, mask)?,
             Self::Barrier(op) => return op.execute(cx, mask),

@@ -22,6 +22,7 @@ pub(crate) struct Kernel {
     pub(crate) required_threads: Option<[u32; 3]>,
     /// `.reqnctapercluster`
     pub(crate) required_cluster: Option<[u32; 3]>,
+    pub(crate) has_wgmma: bool,
     /// What counters tell apart: mnemonics, and some with a space.
     pub(crate) kinds: Vec<String>,
     /// Names by class.
@@ -269,6 +270,7 @@ pub(crate) fn kernel(function: &Function, symbols: &Symbols) -> Result<Kernel, L
     let Decoder { register_names, local_bytes, .. } = decoder;
     Ok(Kernel {
         name: function.name.clone(),
+        has_wgmma: code.iter().any(|instruction| matches!(instruction.op, Op::Wgmma(_))),
         code,
         parameter_bytes,
         parameters,

@@ -8,3 +8,4 @@ mod harness;
 mod integer;
 mod memory;
 mod warp;
+mod wgmma;
