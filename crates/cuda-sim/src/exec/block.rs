@@ -31,6 +31,8 @@ pub(crate) struct Block {
     pub(crate) progress: bool,
     barriers: [BarrierState; BARRIERS],
     warpgroups: Vec<Warpgroup>,
+    /// Registers of each thread that warps have given up and no other has taken.
+    pub(crate) spare_registers: u32,
     /// Threads that the block started with, and those of them that have exited.
     threads: u32,
     exited: u32,
@@ -101,6 +103,7 @@ impl Block {
             progress: false,
             barriers: Default::default(),
             warpgroups: Warpgroup::of_block(warps as usize),
+            spare_registers: 0,
             threads,
             exited: 0,
         }
@@ -165,6 +168,13 @@ impl Block {
     /// A warp executes what its warpgroup executes together.
     pub(super) fn step(&mut self, warp: usize, step: Step) -> Result<(), FaultKind> {
         self.warpgroups[warp / WARPS].execute(warp, step)
+    }
+
+    /// A warp gives up registers or takes some.
+    pub(crate) fn set_registers(&mut self, warp: usize) -> Result<(), FaultKind> {
+        let (agent, knowledge) = (self.agent(warp), &self.knowledge[warp]);
+        self.progress = true;
+        self.warpgroups[warp / WARPS].set_registers(warp, agent, knowledge)
     }
 
     /// All threads of a warp are about to exit.

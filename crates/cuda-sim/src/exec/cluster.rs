@@ -198,6 +198,7 @@ pub(crate) fn run(
                     let shared = &blocks[rank as usize].shared;
                     shared.mbarrier_phase(address).is_none_or(|now| now > phase)
                 }
+                Event::Registers { more } => block.spare_registers >= more,
             };
             if is_over {
                 *state = State::Ready;
@@ -249,6 +250,10 @@ fn stuck(blocks: &[Block], cluster: &Cluster, warps: &[Warp], states: &[State]) 
             let mbarrier = blocks[rank as usize].shared.mbarrier_waits_for(address);
             let (arrivals, bytes) = mbarrier.unwrap_or_default();
             (FaultKind::MbarrierNotReached { rank, address, phase, arrivals, bytes }, pc)
+        }
+        State::Waiting { event: Event::Registers { more }, .. } => {
+            let spare = blocks[rank].spare_registers;
+            (FaultKind::RegistersNotReleased { more, spare }, pc)
         }
         _ => (FaultKind::Deadlock, pc),
     };

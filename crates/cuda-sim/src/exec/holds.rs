@@ -82,23 +82,32 @@ impl Holds {
         self.is_in_flight(index)
     }
 
-    /// A product of a group uses a register.
-    pub(super) fn claim(&mut self, index: usize, role: Role, group: u32) -> Result<(), Refusal> {
+    /// A product of a group is about to use a register, and lets go of it for so long. Returns whether it was
+    /// in flight.
+    pub(super) fn claim(&mut self, index: usize, role: Role, group: u32) -> Result<bool, Refusal> {
         if self.written[index] == self.fences {
             return Err(Refusal::Unfenced);
         }
-        let last = self.uses[index];
-        if let Some(Use { in_flight, fences, .. }) = last.filter(|last| last.role != role) {
-            if in_flight {
+        let was_in_flight = self.is_in_flight(index);
+        if let Some(last) = self.uses[index].filter(|last| last.role != role) {
+            if was_in_flight {
                 return Err(Refusal::InFlight);
             }
-            if fences == self.fences {
+            if last.fences == self.fences {
                 return Err(Refusal::Unfenced);
             }
         }
-        self.in_flight += usize::from(!last.is_some_and(|last| last.in_flight));
-        self.uses[index] = Some(Use { role, group, fences: self.fences, in_flight: true });
-        Ok(())
+        self.in_flight -= usize::from(was_in_flight);
+        self.uses[index] = Some(Use { role, group, fences: self.fences, in_flight: false });
+        Ok(was_in_flight)
+    }
+
+    /// The product uses the register that it has claimed.
+    pub(super) fn take_off(&mut self, index: usize) {
+        if let Some(last) = self.uses[index].as_mut().filter(|last| !last.in_flight) {
+            last.in_flight = true;
+            self.in_flight += 1;
+        }
     }
 
     /// All groups up to one are complete. Returns the registers that were in flight for them alone.

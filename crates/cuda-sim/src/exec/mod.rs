@@ -79,6 +79,8 @@ pub(crate) enum Event {
     Cluster { phase: u64 },
     /// More than so many of an mbarrier, in the shared memory of a block of the cluster.
     Mbarrier { rank: u32, address: u64, phase: u64 },
+    /// So many registers of each thread more, from those that other warps of its block have given up.
+    Registers { more: u32 },
 }
 
 /// What a barrier tells those who waited at it of the predicates they came with.

@@ -61,6 +61,8 @@ pub(crate) struct Warp<'a> {
     /// Groups of `wgmma`, and what registers they hold, if the kernel has any.
     pub(crate) wgmma: Groups,
     holds: Option<Box<Holds>>,
+    /// Registers of each thread, by `setmaxnreg`.
+    pub(crate) registers: u32,
     /// The phase of the cluster's barrier that each lane has arrived at and not waited for.
     pub(crate) at_cluster_barrier: Lanes<Option<u64>>,
     /// The phase of an mbarrier that was last looked for in vain: where it is, and which.
@@ -91,6 +93,7 @@ impl<'a> Warp<'a> {
             copies: Copies::default(),
             wgmma: Groups::default(),
             holds: kernel.has_wgmma.then(|| Box::new(Holds::new(words))),
+            registers: kernel.registers_at_entry.unwrap_or(0),
             at_cluster_barrier: [None; LANES],
             looked_for: None,
         }
@@ -287,26 +290,34 @@ impl<'a> Warp<'a> {
         }
     }
 
-    /// A product of a group uses a register of 32 bits, which can be read until it is [in
-    /// flight](Self::set_in_flight).
+    /// A product of a group is about to use a register of 32 bits, which can be read until it [takes
+    /// off](Self::take_off).
     pub(crate) fn claim(&mut self, register: Register, role: Role, group: u32) -> Result<(), Stop> {
         let index = usize::from(register.index);
         let Some(holds) = &mut self.holds else { return Ok(()) };
-        let was_in_flight = holds.is_in_flight(index);
-        if let Err(refusal) = holds.claim(index, role, group) {
-            let kind = refusal.of(self.kernel.register_name(register).to_owned());
-            return Err(Stop { lane: 0, kind });
-        }
-        if was_in_flight {
-            self.written[Class::Word as usize][index] = u32::MAX;
+        match holds.claim(index, role, group) {
+            Ok(false) => {}
+            Ok(true) => self.written[Class::Word as usize][index] = u32::MAX,
+            Err(refusal) => {
+                let kind = refusal.of(self.kernel.register_name(register).to_owned());
+                return Err(Stop { lane: 0, kind });
+            }
         }
         Ok(())
     }
 
-    /// Lets a product leave what it gives in a register that it has claimed. Nobody may read it yet.
+    /// A register that a product has claimed is in flight: nobody may touch it.
+    pub(crate) fn take_off(&mut self, register: Register) {
+        if let Some(holds) = &mut self.holds {
+            holds.take_off(usize::from(register.index));
+        }
+        self.forget(register, u32::MAX);
+    }
+
+    /// Lets a product leave what it gives in a register that it has claimed.
     pub(crate) fn set_in_flight(&mut self, register: Register, value: &Lanes<u32>) {
         self.words[usize::from(register.index)] = *value;
-        self.forget(register, u32::MAX);
+        self.take_off(register);
     }
 
     /// The registers of all groups of products up to one are there.

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use super::clock::{Agent, Epoch, Knowledge};
 use crate::fault::FaultKind;
 
 /// Warps of a warpgroup.
@@ -29,6 +30,8 @@ pub(crate) struct Warpgroup {
     executed: [usize; WARPS],
     /// Warps that will execute no more: those that have exited, and those that the block does not have.
     gone: [bool; WARPS],
+    /// When each warp has executed `setmaxnreg`: how often, the last time, and the time before.
+    resized: [(u32, [Option<Epoch>; 2]); WARPS],
 }
 
 impl Warpgroup {
@@ -39,6 +42,7 @@ impl Warpgroup {
             steps: VecDeque::new(),
             executed: [0; WARPS],
             gone: std::array::from_fn(|warp| first + warp >= warps),
+            resized: Default::default(),
         };
         (0..warps).step_by(WARPS).map(start).collect()
     }
@@ -63,6 +67,29 @@ impl Warpgroup {
             self.steps.pop_front();
             self.executed.iter_mut().for_each(|executed| *executed -= 1);
         }
+        Ok(())
+    }
+
+    /// A warp that knows this executes `setmaxnreg`: the others must be known to have executed their last one.
+    pub(super) fn set_registers(
+        &mut self,
+        warp: usize,
+        agent: Agent,
+        knowledge: &Knowledge,
+    ) -> Result<(), FaultKind> {
+        let warp = warp - self.first;
+        let (times, [last, _]) = self.resized[warp];
+        for (other, (theirs, [newer, older])) in self.resized.iter().enumerate() {
+            // The others are one ahead at most, or would have been caught.
+            let same = if *theirs > times { older } else { newer };
+            let is_known = *theirs >= times && same.is_none_or(|then| knowledge.has_seen(then));
+            if !is_known {
+                return Err(FaultKind::UnsynchronizedWarpgroup {
+                    warp: (self.first + other) as u32,
+                });
+            }
+        }
+        self.resized[warp] = (times + 1, [Some(knowledge.epoch(agent)), last]);
         Ok(())
     }
 

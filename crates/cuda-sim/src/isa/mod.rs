@@ -18,6 +18,7 @@ mod matrix;
 mod mbarrier;
 mod memory;
 mod program;
+mod registers;
 mod rounding;
 mod warp_wide;
 mod wgmma;
@@ -46,6 +47,7 @@ pub(crate) enum Op {
     Copy(memory::Copy),
     Multiply(matrix::Multiply),
     Wgmma(wgmma::Wgmma),
+    SetMaxRegisters(registers::SetMaxRegisters),
     Transfer(matrix::Transfer),
     Barrier(barrier::Barrier),
     Mbarrier(mbarrier::Mbarrier),
@@ -82,6 +84,7 @@ impl Op {
             "atom" | "red" => Self::Atomic(memory::Atomic::decode(text)?),
             "cp" => Self::Copy(memory::Copy::decode(text)?),
             "mma" => Self::Multiply(matrix::Multiply::decode(text)?),
+            "setmaxnreg" => Self::SetMaxRegisters(registers::SetMaxRegisters::decode(text)?),
             "wgmma" => Self::Wgmma(wgmma::Wgmma::decode(text)?),
             "ldmatrix" | "stmatrix" | "movmatrix" => {
                 Self::Transfer(matrix::Transfer::decode(text)?)
@@ -120,6 +123,7 @@ impl Op {
             Self::Wgmma(op) => op.execute(cx, mask)?,
             Self::Transfer(op) => op.execute(cx, mask)?,
             Self::WarpWide(op) => op.execute(cx, mask)?,
+            Self::SetMaxRegisters(op) => return op.execute(cx, mask),
             Self::Barrier(op) => return op.execute(cx, mask),
             Self::Mbarrier(op) => return op.execute(cx, mask),
             Self::Cluster(op) => return op.execute(cx, mask),

@@ -228,7 +228,8 @@ impl Case {
             (0..rows).map(|_| std::array::from_fn(|_| number(4))).collect()
         };
         let (a, b) = (matrix(64), matrix(self.n));
-        let c: Vec<Vec<i32>> = (0..64).map(|_| (0..self.n).map(|_| number(100)).collect()).collect();
+        let c: Vec<Vec<i32>> =
+            (0..64).map(|_| (0..self.n).map(|_| number(100)).collect()).collect();
         let (code, ptx) = self.ptx();
         let (memory, fragments) = (self.memory(&a, &b), self.fragments(&a));
         let held = self.packed(|row, column| c[row][column]);

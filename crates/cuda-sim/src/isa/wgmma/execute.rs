@@ -57,7 +57,8 @@ impl Multiply {
                     0 => false,
                     u32::MAX => true,
                     mixed => {
-                        let what = format!("scale-d holds in lanes {mixed:#010x} of the warp alone");
+                        let what =
+                            format!("scale-d holds in lanes {mixed:#010x} of the warp alone");
                         return Err(refuse(FaultKind::InvalidOperand { what }));
                     }
                 }
@@ -107,7 +108,7 @@ impl Multiply {
         if let Left::Registers(sources) = &self.a {
             for source in sources {
                 if let Source::Register(register) = source {
-                    cx.warp.forget(*register, u32::MAX);
+                    cx.warp.take_off(*register);
                 }
             }
         }

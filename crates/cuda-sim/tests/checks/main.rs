@@ -1,16 +1,20 @@
 //! Every check catches a kernel that was planted with its fault, exactly, and lets the same kernel
 //! without the fault pass in every order of warps tried.
 
+mod wgmma;
+
 use cuda_sim::device::Device;
 use cuda_sim::fault::{Fault, FaultKind};
 use cuda_sim::{Launch, Machine, Order};
 
 /// A kernel's body between `FAULT` markers and how it is run.
-struct Case {
+struct Case<'a> {
+    /// Directives of the kernel.
+    directives: &'a str,
     blocks: u32,
     threads: u32,
     /// `{a|b}` stands for `a` in the planted kernel and for `b` in the clean one.
-    body: &'static str,
+    body: &'a str,
 }
 
 /// The body with the first or the second of each pair `«a|b»`.
@@ -34,12 +38,13 @@ fn run(case: &Case, variant: usize, order: Order) -> Result<u64, (u64, Fault)> {
     // The body starts in line 6.
     let ptx = format!(
         ".version 8.0\n.target sm_90a\n.address_size 64\n\
-         .visible .entry planted(.param .u64 buffer_param, .param .u64 other_param) {{ .shared .align \
+         .visible .entry planted(.param .u64 buffer_param, .param .u64 other_param) {} {{ .shared .align \
          16 .b8 memory[4096]; .reg .pred p, q; .reg .b16 h; .reg .b32 a, b, c, d, thread, block, s; \
          .reg .b64 buffer, other, at, x; .reg .f32 f;\n\
          ld.param.u64 buffer, [buffer_param]; ld.param.u64 other, [other_param]; mov.u32 thread, %tid.x; \
          mov.u32 block, %ctaid.x; shl.b32 s, thread, 2; mad.wide.u32 at, thread, 4, buffer;\n\
          {}\nret; }}\n",
+        case.directives,
         choose(case.body, variant)
     );
     let machine = Machine::new(Device::named("sm_90").expect("it is known"));
@@ -59,15 +64,18 @@ fn run(case: &Case, variant: usize, order: Order) -> Result<u64, (u64, Fault)> {
 }
 
 /// What the planted kernel is caught at. The clean one runs in turn and in 20 random orders.
-fn caught(blocks: u32, threads: u32, body: &'static str) -> (u64, Fault) {
-    let case = Case { blocks, threads, body };
+fn caught(blocks: u32, threads: u32, body: &str) -> (u64, Fault) {
+    caught_as(&Case { directives: "", blocks, threads, body })
+}
+
+fn caught_as(case: &Case) -> (u64, Fault) {
     let orders = (0..20).map(Order::Random).chain([Order::InTurn]);
     for order in orders {
-        if let Err((_, fault)) = run(&case, 1, order) {
+        if let Err((_, fault)) = run(case, 1, order) {
             panic!("the clean kernel, {order:?}: {fault}");
         }
     }
-    let (buffer, fault) = run(&case, 0, Order::InTurn).expect_err("the planted fault is found");
+    let (buffer, fault) = run(case, 0, Order::InTurn).expect_err("the planted fault is found");
     assert_eq!(fault.kernel, "planted");
     (buffer, fault)
 }
