@@ -353,6 +353,14 @@ fn warps_of_a_warpgroup_set_registers_together() {
     let fault = caught_setting(body);
     let expected = FaultKind::UnsynchronizedWarpgroup { warp: 1 };
     assert_eq!((line(&fault), fault.thread, *fault.kind), (2, [0, 0, 0], expected));
+    // All come to the second one after the first, but nothing makes sure of it.
+    let body = "setmaxnreg.dec.sync.aligned.u32 40;\n\
+                red.relaxed.gpu.global.add.u32 [other], 1;\n\
+                again: ld.relaxed.gpu.global.u32 a, [other]; setp.lt.u32 p, a, 384; @p bra again;\n\
+                «|bar.sync 0;»\nsetmaxnreg.inc.sync.aligned.u32 64;";
+    let fault = caught_setting(body);
+    assert!(matches!(*fault.kind, FaultKind::UnsynchronizedWarpgroup { .. }), "{fault}");
+    assert_eq!(line(&fault), 4);
     let body =
         "setp.eq.u32 p, thread, «3|999»; @p bra over;\nsetmaxnreg.dec.sync.aligned.u32 40;\nover:";
     let fault = caught_setting(body);
