@@ -60,6 +60,40 @@ pub enum FaultKind {
         /// Its name in the PTX.
         register: String,
     },
+    /// An access to a register that a `wgmma.mma_async` which has not been waited for uses: an accumulator,
+    /// or part of A. Products of one shape may have accumulators in common, all or none.
+    InFlightRegister {
+        /// Its name in the PTX.
+        register: String,
+    },
+    /// A `wgmma.mma_async` uses a register that something else has used since the last `wgmma.fence`, or
+    /// there has been none at all.
+    MissingWgmmaFence {
+        /// Its name in the PTX.
+        register: String,
+    },
+    /// A thread exits while a `wgmma.mma_async` of its warp has not been waited for.
+    ExitInFlight,
+    /// The warps of a warpgroup do not execute the same `wgmma` or `setmaxnreg` instructions in the same
+    /// order, each with the same descriptors and `scale-d`.
+    WarpgroupMismatch {
+        /// Another warp of the warpgroup.
+        warp: u32,
+        /// The line of what it has executed here; `None` if it has exited without, or is missing.
+        line: Option<u32>,
+    },
+    /// A `setmaxnreg` while another warp of the warpgroup is not known to have executed its last one.
+    UnsynchronizedWarpgroup {
+        /// That warp.
+        warp: u32,
+    },
+    /// `setmaxnreg.inc` waits for registers that no other warp of the block gives up any more.
+    RegistersNotReleased {
+        /// Registers that each thread of the warp waits for.
+        more: u32,
+        /// How many it could have.
+        spare: u32,
+    },
     /// Two accesses to a byte, one of them a write, that nothing orders.
     Race {
         /// The state space.
@@ -167,6 +201,12 @@ impl FaultKind {
             Self::Misaligned { .. } => "misaligned access",
             Self::UninitializedMemory { .. } => "uninitialised memory",
             Self::UninitializedRegister { .. } => "uninitialised register",
+            Self::InFlightRegister { .. } => "register in flight",
+            Self::MissingWgmmaFence { .. } => "missing wgmma fence",
+            Self::ExitInFlight => "exit in flight",
+            Self::WarpgroupMismatch { .. } => "warpgroup mismatch",
+            Self::UnsynchronizedWarpgroup { .. } => "unsynchronised warpgroup",
+            Self::RegistersNotReleased { .. } => "registers not released",
             Self::Race { .. } => "race",
             Self::EarlyAccess { .. } => "early access",
             Self::PendingCopy { .. } => "pending copy",
@@ -207,6 +247,33 @@ impl fmt::Display for FaultKind {
             Self::UninitializedRegister { register } => {
                 write!(f, "nothing has written register {register}")
             }
+            Self::InFlightRegister { register } => {
+                write!(f, "a wgmma that has not been waited for uses register {register}")
+            }
+            Self::MissingWgmmaFence { register } => {
+                write!(
+                    f,
+                    "no wgmma.fence comes between this and what else has used register {register}"
+                )
+            }
+            Self::ExitInFlight => f.write_str("a wgmma of the warp has not been waited for"),
+            Self::WarpgroupMismatch { warp, line: Some(line) } => write!(
+                f,
+                "warp {warp} of the warpgroup has executed line {line} here, or the same with other \
+                 operands"
+            ),
+            Self::WarpgroupMismatch { warp, line: None } => {
+                write!(f, "warp {warp} of the warpgroup is not there, and has not executed this")
+            }
+            Self::UnsynchronizedWarpgroup { warp } => write!(
+                f,
+                "nothing orders this after the last setmaxnreg of warp {warp} of the warpgroup"
+            ),
+            Self::RegistersNotReleased { more, spare } => write!(
+                f,
+                "each thread waits for {more} registers more, and there are {spare}; no other warp gives \
+                 up any"
+            ),
             Self::Race { space, address, other, order } => {
                 write!(
                     f,

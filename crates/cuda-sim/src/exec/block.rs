@@ -2,8 +2,10 @@ use std::sync::Arc;
 
 use super::clock::{Agent, Epoch, Knowledge, Lanewise};
 use super::stream::BlockSteps;
+use super::warpgroup::{Step, WARPS, Warpgroup};
 use super::{LANES, Place, Reduction, Reply, Warp};
 use crate::counters::Tally;
+use crate::fault::FaultKind;
 use crate::memory::{Allocation, SharedMemory, Visitor};
 
 /// Barriers that a block has.
@@ -37,6 +39,9 @@ pub(crate) struct Block {
     /// Whether something has changed that another thread may wait for.
     pub(crate) progress: bool,
     barriers: [BarrierState; BARRIERS],
+    warpgroups: Vec<Warpgroup>,
+    /// Registers of each thread that warps have given up and no other has taken.
+    pub(crate) spare_registers: u32,
     /// Threads that the block started with, and those of them that have exited.
     threads: u32,
     exited: u32,
@@ -111,6 +116,8 @@ impl Block {
             steps: BlockSteps::default(),
             progress: false,
             barriers: Default::default(),
+            warpgroups: Warpgroup::of_block(warps as usize),
+            spare_registers: 0,
             threads,
             exited: 0,
         }
@@ -199,6 +206,23 @@ impl Block {
     /// A warp learns that something asynchronous, and what its agent did before it, has happened.
     pub(crate) fn learn_of(&mut self, warp: usize, epoch: Epoch) {
         self.knowledge[warp].learn(epoch);
+    }
+
+    /// A warp executes what its warpgroup executes together.
+    pub(super) fn step(&mut self, warp: usize, step: Step) -> Result<(), FaultKind> {
+        self.warpgroups[warp / WARPS].execute(warp, step)
+    }
+
+    /// A warp gives up registers or takes some.
+    pub(crate) fn set_registers(&mut self, warp: usize) -> Result<(), FaultKind> {
+        let (agent, knowledge) = (self.agent(warp), &self.knowledge[warp]);
+        self.progress = true;
+        self.warpgroups[warp / WARPS].set_registers(warp, agent, knowledge)
+    }
+
+    /// All threads of a warp are about to exit.
+    pub(super) fn exit_warp(&mut self, warp: usize) -> Result<(), FaultKind> {
+        self.warpgroups[warp / WARPS].exit(warp)
     }
 
     /// A warp's `fence.proxy.async`.

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::block::{BarrierState, Block};
 use super::clock::{Agent, Epoch, Knowledge};
+use super::warpgroup::Step;
 use super::{Cx, Event, Flow, Launched, PhaseOf, Reply, Stop, Warp, lanes};
 use crate::fault::FaultKind;
 use crate::isa::{Instruction, Kernel};
@@ -103,6 +104,13 @@ impl Cx<'_, '_> {
     /// This block's rank in its cluster.
     pub(crate) fn rank(&self) -> u32 {
         self.block.place.rank
+    }
+
+    /// The warp executes what its warpgroup executes together, with operands that are the same in all
+    /// warps.
+    pub(crate) fn step_of_warpgroup(&mut self, operands: [u64; 3]) -> Result<(), FaultKind> {
+        let (instruction, line) = self.warp.position();
+        self.block.step(self.warp.index, Step { line, instruction, operands })
     }
 
     /// Shared memory of a block of the cluster, and a lane of this one as one who accesses it.
@@ -234,6 +242,7 @@ pub(crate) fn run(
                     let shared = &blocks[rank as usize].shared;
                     shared.mbarrier_phase(address).is_none_or(|now| now > phase)
                 }
+                Event::Registers { more } => block.spare_registers >= more,
             };
             if is_over {
                 *state = State::Ready;
@@ -309,6 +318,10 @@ fn stuck(blocks: &[Block], cluster: &Cluster, warps: &[Warp], states: &[State]) 
             (barrier_not_reached(None, &cluster.barrier, live), pc)
         }
         State::Waiting { event: Event::Mbarrier(phase), .. } => (not_reached(blocks, phase), pc),
+        State::Waiting { event: Event::Registers { more }, .. } => {
+            let spare = blocks[rank].spare_registers;
+            (FaultKind::RegistersNotReleased { more, spare }, pc)
+        }
         _ => (FaultKind::Deadlock, pc),
     };
     let lane = path.map_or(0, |path| path.lanes.trailing_zeros());
@@ -333,6 +346,7 @@ fn take_turn(cx: &mut Cx, kernel: &Kernel, turn: u32) -> Result<(Turn, u32), Sto
                 flow => flow?,
             }
         };
+        cx.warp.meddled()?;
         let live = cx.warp.live();
         if let Flow::Until(event) = flow {
             if path.lanes == live {
@@ -350,6 +364,14 @@ fn take_turn(cx: &mut Cx, kernel: &Kernel, turn: u32) -> Result<(Turn, u32), Sto
             Flow::Jump(target) => cx.warp.jump(path, mask, target),
             Flow::Scatter(jumps) => cx.warp.scatter(path, &jumps),
             Flow::Exit => {
+                let lane = mask.trailing_zeros();
+                let refuse = |kind| Stop { lane, kind };
+                if cx.warp.any_in_flight() {
+                    return Err(refuse(FaultKind::ExitInFlight));
+                }
+                if mask == live {
+                    cx.block.exit_warp(cx.warp.index).map_err(refuse)?;
+                }
                 let phase = cx.cluster.phase();
                 let arrived = lanes(mask)
                     .filter(|lane| cx.warp.at_cluster_barrier[*lane].is_some_and(|of| of > phase));

@@ -9,14 +9,18 @@ mod block;
 pub(crate) mod clock;
 mod cluster;
 mod grid;
+mod holds;
 mod stream;
 mod warp;
+mod warpgroup;
 
 pub(crate) use grid::launch;
 pub use grid::{Launch, Order};
+pub(crate) use holds::Role;
 pub(crate) use stream::Earlier;
 pub use stream::Stream;
 pub(crate) use warp::{LANES, Lanes, Warp, lanes};
+pub(crate) use warpgroup::WARPS;
 
 use std::sync::atomic::AtomicU32;
 
@@ -96,6 +100,8 @@ pub(crate) enum Event {
     Cluster { phase: u64 },
     /// That phase of an mbarrier.
     Mbarrier(PhaseOf),
+    /// So many registers of each thread more, from those that other warps of its block have given up.
+    Registers { more: u32 },
 }
 
 /// A phase of an mbarrier, counted from 0, in the shared memory of a block of the cluster.

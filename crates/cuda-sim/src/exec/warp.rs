@@ -1,8 +1,9 @@
 //! A warp: 32 lanes of registers, and where each lane stands.
 
+use super::holds::{Holds, Role};
 use crate::exec::{PhaseOf, Stop};
 use crate::fault::FaultKind;
-use crate::isa::{Class, Copies, Groups, Kernel, Register, Source, Special};
+use crate::isa::{Class, Copies, Groups, Kernel, Register, Source, Special, WgmmaGroups};
 use crate::memory::LocalMemory;
 
 pub(crate) const LANES: usize = 32;
@@ -59,6 +60,11 @@ pub(crate) struct Warp<'a> {
     pub(crate) copies: Copies,
     /// Each lane's groups of bulk copies.
     pub(crate) groups: Groups,
+    /// Groups of `wgmma`, and what registers they hold, if the kernel has any.
+    pub(crate) wgmma: WgmmaGroups,
+    holds: Option<Box<Holds>>,
+    /// Registers of each thread, by `setmaxnreg`.
+    pub(crate) registers: u32,
     /// The phase of the cluster's barrier that each lane has arrived at and not waited for.
     pub(crate) at_cluster_barrier: Lanes<Option<u64>>,
     /// The phase of an mbarrier that was last looked for in vain.
@@ -90,6 +96,9 @@ impl<'a> Warp<'a> {
             local: LocalMemory::new(kernel.local_bytes),
             copies: Copies::default(),
             groups: Groups::default(),
+            wgmma: WgmmaGroups::default(),
+            holds: kernel.has_wgmma.then(|| Box::new(Holds::new(words))),
+            registers: kernel.registers_at_entry.unwrap_or(0),
             at_cluster_barrier: [None; LANES],
             looked_for: None,
             executed: 0,
@@ -180,6 +189,12 @@ impl<'a> Warp<'a> {
         }
     }
 
+    /// The number and the line of the instruction whose turn it is.
+    pub(super) fn position(&self) -> (u32, u32) {
+        let instruction = self.path().map_or(0, |path| path.pc);
+        (instruction, self.kernel.code[instruction as usize].line)
+    }
+
     /// A predicate, a bit for each lane.
     pub(crate) fn predicate(&self, register: Register, mask: u32) -> Result<u32, Stop> {
         self.check_written(register, mask)?;
@@ -260,9 +275,11 @@ impl<'a> Warp<'a> {
         self.carry_written |= mask;
     }
 
-    /// The lanes for which something has been written where a value comes from.
+    /// The lanes for which something has been written where a value comes from. What is in flight counts as
+    /// written: it must not even be moved.
     pub(crate) fn known(&self, source: Source) -> u32 {
         match source {
+            Source::Register(register) if self.is_in_flight(register) => u32::MAX,
             Source::Register(Register { class, index }) => {
                 self.written[class as usize][usize::from(index)]
             }
@@ -275,20 +292,94 @@ impl<'a> Warp<'a> {
         self.written[register.class as usize][usize::from(register.index)] &= !mask;
     }
 
+    /// `wgmma.fence`: what has been written to registers so far is there for products.
+    pub(crate) fn fence_registers(&mut self) {
+        if let Some(holds) = &mut self.holds {
+            holds.fence();
+        }
+    }
+
+    /// A product of a group is about to use a register of 32 bits, which can be read until it [takes
+    /// off](Self::take_off).
+    pub(crate) fn claim(&mut self, register: Register, role: Role, group: u32) -> Result<(), Stop> {
+        let index = usize::from(register.index);
+        let Some(holds) = &mut self.holds else { return Ok(()) };
+        match holds.claim(index, role, group) {
+            Ok(false) => {}
+            Ok(true) => self.written[Class::Word as usize][index] = u32::MAX,
+            Err(refusal) => {
+                let kind = refusal.of(self.kernel.register_name(register).to_owned());
+                return Err(Stop { lane: 0, kind });
+            }
+        }
+        Ok(())
+    }
+
+    /// A register that a product has claimed is in flight: nobody may touch it.
+    pub(crate) fn take_off(&mut self, register: Register) {
+        if let Some(holds) = &mut self.holds {
+            holds.take_off(usize::from(register.index));
+        }
+        self.forget(register, u32::MAX);
+    }
+
+    /// Lets a product leave what it gives in a register that it has claimed.
+    pub(crate) fn set_in_flight(&mut self, register: Register, value: &Lanes<u32>) {
+        self.words[usize::from(register.index)] = *value;
+        self.take_off(register);
+    }
+
+    /// The registers of all groups of products up to one are there.
+    pub(crate) fn land(&mut self, group: u32) {
+        for index in self.holds.iter_mut().flat_map(|holds| holds.complete(group)) {
+            self.written[Class::Word as usize][index] = u32::MAX;
+        }
+    }
+
+    /// Whether a product that nobody has waited for uses any register.
+    pub(super) fn any_in_flight(&self) -> bool {
+        self.holds.as_ref().is_some_and(|holds| holds.any_in_flight())
+    }
+
+    /// Refuses that the last instruction has written to a register in flight.
+    pub(super) fn meddled(&mut self) -> Result<(), Stop> {
+        match &mut self.holds {
+            None => Ok(()),
+            Some(holds) => holds.meddled.take().map_or(Ok(()), Err),
+        }
+    }
+
+    fn is_in_flight(&self, register: Register) -> bool {
+        let is = |holds: &Holds| holds.is_in_flight(usize::from(register.index));
+        register.class == Class::Word && self.holds.as_deref().is_some_and(is)
+    }
+
     fn check_written(&self, register: Register, mask: u32) -> Result<(), Stop> {
         let missing = mask & !self.written[register.class as usize][usize::from(register.index)];
         if missing == 0 {
             return Ok(());
         }
-        let register = self.kernel.register_name(register).to_owned();
+        let name = self.kernel.register_name(register).to_owned();
         Err(Stop {
             lane: missing.trailing_zeros(),
-            kind: FaultKind::UninitializedRegister { register },
+            kind: match self.is_in_flight(register) {
+                true => FaultKind::InFlightRegister { register: name },
+                false => FaultKind::UninitializedRegister { register: name },
+            },
         })
     }
 
     fn mark_written(&mut self, register: Register, mask: u32) {
-        self.written[register.class as usize][usize::from(register.index)] |= mask;
+        let index = usize::from(register.index);
+        self.written[register.class as usize][index] |= mask;
+        if let Some(holds) = &mut self.holds
+            && register.class == Class::Word
+            && holds.write(index)
+        {
+            let register = self.kernel.register_name(register).to_owned();
+            let kind = FaultKind::InFlightRegister { register };
+            holds.meddled = Some(Stop { lane: mask.trailing_zeros(), kind });
+        }
     }
 }
 

@@ -22,6 +22,7 @@ mod matrix;
 mod mbarrier;
 mod memory;
 mod program;
+mod registers;
 mod rounding;
 mod warp_wide;
 mod wgmma;
@@ -30,6 +31,7 @@ pub(crate) use bulk::Groups;
 pub(crate) use decode::Symbols;
 pub(crate) use memory::Copies;
 pub(crate) use program::{Class, Instruction, Kernel, Register, Source, Special, kernel};
+pub(crate) use wgmma::Groups as WgmmaGroups;
 
 use crate::error::LoadError;
 use crate::exec::{Cx, Flow, Stop};
@@ -52,6 +54,8 @@ pub(crate) enum Op {
     Copy(memory::Copy),
     Bulk(bulk::Bulk),
     Multiply(matrix::Multiply),
+    Wgmma(wgmma::Wgmma),
+    SetMaxRegisters(registers::SetMaxRegisters),
     Transfer(matrix::Transfer),
     Barrier(barrier::Barrier),
     Mbarrier(mbarrier::Mbarrier),
@@ -94,6 +98,8 @@ impl Op {
             "cp" if text.has("bulk") => Self::Bulk(bulk::Bulk::decode(text)?),
             "cp" => Self::Copy(memory::Copy::decode(text)?),
             "mma" => Self::Multiply(matrix::Multiply::decode(text)?),
+            "setmaxnreg" => Self::SetMaxRegisters(registers::SetMaxRegisters::decode(text)?),
+            "wgmma" => Self::Wgmma(wgmma::Wgmma::decode(text)?),
             "ldmatrix" | "stmatrix" | "movmatrix" => {
                 Self::Transfer(matrix::Transfer::decode(text)?)
             }
@@ -132,9 +138,11 @@ impl Op {
             Self::Copy(op) => op.execute(cx, mask)?,
             Self::Bulk(op) => op.execute(cx, mask)?,
             Self::Multiply(op) => op.execute(cx, mask)?,
+            Self::Wgmma(op) => op.execute(cx, mask)?,
             Self::Transfer(op) => op.execute(cx, mask)?,
             Self::WarpWide(op) => op.execute(cx, mask)?,
             Self::Dependency(op) => op.execute(cx),
+            Self::SetMaxRegisters(op) => return op.execute(cx, mask),
             Self::Barrier(op) => return op.execute(cx, mask),
             Self::Mbarrier(op) => return op.execute(cx, mask),
             Self::Cluster(op) => return op.execute(cx, mask),

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
-use super::Op;
 use super::decode::{Binding, Scope, Symbols, Text};
+use super::{Op, registers};
 use crate::error::LoadError;
 use crate::ptx::{Function, RegisterDecl, Space, Statement, StatementKind, Type, Variable};
 
@@ -22,6 +22,9 @@ pub(crate) struct Kernel {
     pub(crate) required_threads: Option<[u32; 3]>,
     /// `.reqnctapercluster`
     pub(crate) required_cluster: Option<[u32; 3]>,
+    pub(crate) has_wgmma: bool,
+    /// Registers of each thread at the start, if that is settled.
+    pub(crate) registers_at_entry: Option<u32>,
     /// What counters tell apart: mnemonics, and some with a space.
     pub(crate) kinds: Vec<String>,
     /// Names by class.
@@ -279,11 +282,22 @@ pub(crate) fn kernel(function: &Function, symbols: &Symbols) -> Result<Kernel, L
             }
         }
     }
+    let registers_at_entry = registers::at_entry(function);
+    let sets = |instruction: &&Instruction| matches!(instruction.op, Op::SetMaxRegisters(_));
+    if let Some(Instruction { line, text, .. }) =
+        code.iter().find(sets).filter(|_| registers_at_entry.is_none())
+    {
+        let reason = "ptxas ignores it in a kernel that has neither .maxnreg nor .minnctapersm with \
+                      .maxntid or .reqntid";
+        return Err(LoadError::new(*line, reason, text));
+    }
     let required_threads = function.required_threads;
     let max_threads = required_threads.or(function.max_threads).map(|axes| axes.iter().product());
     let Decoder { register_names, local_bytes, .. } = decoder;
     Ok(Kernel {
         name: function.name.clone(),
+        has_wgmma: code.iter().any(|instruction| matches!(instruction.op, Op::Wgmma(_))),
+        registers_at_entry,
         code,
         parameter_bytes,
         parameters,

@@ -67,6 +67,7 @@ impl<'a> Parser<'a> {
             is_kernel,
             parameters,
             max_threads: None,
+            min_blocks: None,
             required_threads: None,
             cluster: None,
             max_registers: None,
@@ -79,8 +80,9 @@ impl<'a> Parser<'a> {
                 ".reqntid" => function.required_threads = Some(self.dimensions()?),
                 ".reqnctapercluster" => function.cluster = Some(self.dimensions()?),
                 ".maxnreg" => function.max_registers = Some(self.unsigned()?),
-                // Hints for the assembler's register allocation, which there is none of here.
-                ".minnctapersm" | ".maxclusterrank" => drop(self.unsigned()?),
+                ".minnctapersm" => function.min_blocks = Some(self.unsigned()?),
+                // A hint for the assembler's register allocation, which there is none of here.
+                ".maxclusterrank" => drop(self.unsigned()?),
                 ".explicitcluster" | ".noreturn" => {}
                 ".pragma" => self.pragma()?,
                 _ => return Err(self.error_before("unknown directive of a function")),

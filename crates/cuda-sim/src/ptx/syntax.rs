@@ -19,6 +19,8 @@ pub(crate) struct Function {
     pub(crate) parameters: Vec<Parameter>,
     /// `.maxntid`, all ones where absent.
     pub(crate) max_threads: Option<[u32; 3]>,
+    /// `.minnctapersm`
+    pub(crate) min_blocks: Option<u32>,
     /// `.reqntid`
     pub(crate) required_threads: Option<[u32; 3]>,
     /// `.reqnctapercluster` or `.explicitcluster` with its dimensions.

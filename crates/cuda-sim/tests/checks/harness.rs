@@ -5,14 +5,16 @@ use cuda_sim::fault::{Fault, FaultKind};
 use cuda_sim::tensor_map::TensorMap;
 use cuda_sim::{Launch, Machine, Order};
 
-/// A kernel's body between `FAULT` markers and how it is run.
-struct Case<'a> {
-    blocks: u32,
+/// A kernel's body and how it is run.
+pub struct Case<'a> {
+    /// Directives of the kernel.
+    pub directives: &'a str,
+    pub blocks: u32,
     /// Whether all blocks are one cluster.
-    is_cluster: bool,
-    threads: u32,
+    pub is_cluster: bool,
+    pub threads: u32,
     /// `«a|b»` stands for `a` in the planted kernel and for `b` in the clean one.
-    body: &'a str,
+    pub body: &'a str,
 }
 
 /// The body with the first or the second of each pair `«a|b»`.
@@ -53,12 +55,13 @@ fn run(case: &Case, variant: usize, order: Order) -> Result<u64, (u64, Fault)> {
     let ptx = format!(
         ".version 8.0\n.target sm_90a\n.address_size 64\n\
          .visible .entry planted(.param .u64 buffer_param, .param .u64 other_param, .param .align 64 .b8 \
-         map_param[128]) {{ .shared .align 128 .b8 memory[4096]; .reg .pred p, q; .reg .b16 h; .reg .b32 a, b, c, d, thread, block, s; \
+         map_param[128]) {} {{ .shared .align 128 .b8 memory[4096]; .reg .pred p, q; .reg .b16 h; .reg .b32 a, b, c, d, thread, block, s; \
          .reg .b64 buffer, other, map, at, x; .reg .f32 f;\n\
          ld.param.u64 buffer, [buffer_param]; ld.param.u64 other, [other_param]; mov.u64 map, map_param; cvta.param.u64 map, \
          map; mov.u32 thread, %tid.x; \
          mov.u32 block, %ctaid.x; shl.b32 s, thread, 2; mad.wide.u32 at, thread, 4, buffer;\n\
          {}\nret; }}\n",
+        case.directives,
         choose(case.body, variant)
     );
     let machine = Machine::new(Device::named("sm_90").expect("it is known"));
@@ -83,15 +86,16 @@ fn run(case: &Case, variant: usize, order: Order) -> Result<u64, (u64, Fault)> {
 
 /// What the planted kernel is caught at. The clean one runs in turn and in 20 random orders.
 pub fn caught(blocks: u32, threads: u32, body: &str) -> (u64, Fault) {
-    caught_as(&Case { blocks, is_cluster: false, threads, body })
+    caught_as(&Case { directives: "", blocks, is_cluster: false, threads, body })
 }
 
 /// The same of a kernel that runs in the blocks of one cluster.
 pub fn caught_in_cluster(blocks: u32, threads: u32, body: &str) -> (u64, Fault) {
-    caught_as(&Case { blocks, is_cluster: true, threads, body })
+    caught_as(&Case { directives: "", blocks, is_cluster: true, threads, body })
 }
 
-fn caught_as(case: &Case) -> (u64, Fault) {
+/// The same of any kernel.
+pub fn caught_as(case: &Case) -> (u64, Fault) {
     let orders = (0..20).map(Order::Random).chain([Order::InTurn]);
     for order in orders {
         if let Err((_, fault)) = run(case, 1, order) {

@@ -306,13 +306,26 @@ fn run(launch: &Launch, inputs: &[(&str, &[u32])], code: &str, number: &str) -> 
          {number} mad.wide.u32 at, thread, 4, out; st.global.b32 [at], d;\nret;\n}}\n",
         declared.join(", ")
     );
+    let inputs: Vec<&[u32]> = inputs.iter().map(|(_, values)| *values).collect();
+    run_kernel(code, &ptx, launch, threads as usize, &inputs)
+}
+
+/// Runs the kernel `test`. Its parameters are the address of as many `words`, which it
+/// gives, and those of its inputs. `code` says in short what it does.
+pub fn run_kernel(
+    code: &str,
+    ptx: &str,
+    launch: &Launch,
+    words: usize,
+    inputs: &[&[u32]],
+) -> Vec<u32> {
     let machine = machine();
-    let module = machine.load(&ptx).unwrap_or_else(|error| panic!("{error}"));
+    let module = machine.load(ptx).unwrap_or_else(|error| panic!("{error}"));
     let function = module.function("test").expect("it is there");
-    let out = machine.allocate(4 * u64::from(threads));
+    let out = machine.allocate(4 * words as u64);
     let mut pointers = vec![out];
-    let mut contents = vec![vec![0; 4 * threads as usize]];
-    for (_, values) in inputs {
+    let mut contents = vec![vec![0; 4 * words]];
+    for values in inputs {
         let at = machine.allocate(4 * values.len() as u64);
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         machine.write(at, &bytes).expect("it fits");
@@ -322,10 +335,10 @@ fn run(launch: &Launch, inputs: &[(&str, &[u32])], code: &str, number: &str) -> 
     machine
         .launch(&function, launch, Order::InTurn, &addresses(&pointers))
         .unwrap_or_else(|fault| panic!("{fault}"));
-    let mut bytes = vec![0; 4 * threads as usize];
+    let mut bytes = vec![0; 4 * words];
     machine.read(out, &mut bytes).expect("it fits");
     let contents: Vec<&[u8]> = contents.iter().map(Vec::as_slice).collect();
-    record(code, &ptx, launch, &contents, 0, &bytes);
+    record(code, ptx, launch, &contents, 0, &bytes);
     let word = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().expect("4 bytes"));
     bytes.chunks(4).map(word).collect()
 }

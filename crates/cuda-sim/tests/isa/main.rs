@@ -12,3 +12,4 @@ mod mbarrier;
 mod memory;
 mod tensor;
 mod warp;
+mod wgmma;
