@@ -94,7 +94,7 @@ mod tests {
         )
     }
 
-    /// What ptxas of CUDA 13.0 says that such kernels use, with 255 for 256.
+    /// What ptxas of CUDA 13.5 says that such kernels use, with 255 for 256.
     #[test]
     fn registers_at_entry_are_those_that_ptxas_gives() {
         for (directives, registers) in [
