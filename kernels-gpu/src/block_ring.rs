@@ -34,6 +34,12 @@ impl Stages {
         Self { first, count }
     }
 
+    /// The last one, which is the last to be filled: [`BlockRing::start`] leaves it alone.
+    #[inline(always)]
+    pub(crate) const fn last(self) -> RowTile {
+        self.nth(self.count - 1)
+    }
+
     /// What comes after them.
     #[inline(always)]
     pub(crate) const fn end(self) -> SharedPtr<Chunk> {

@@ -31,7 +31,8 @@ pub(crate) struct Scales {
 #[inline(always)]
 pub(crate) fn weight(logit: f32, max: f32) -> f32 {
     // Where no key has a logit above -inf the difference would be that of two infinities.
-    if logit > f32::NEG_INFINITY { ptx::ex2_approx_ftz_f32(logit - max) } else { 0.0 }
+    let weight = ptx::ex2_approx_ftz_f32(logit - max);
+    if logit > f32::NEG_INFINITY { weight } else { 0.0 }
 }
 
 impl Scales {
