@@ -176,12 +176,6 @@ fn a_tile_reads_each_block_once_and_multiplies_little_in_vain() {
     let fewest = keys * 2 * 256;
     let issued: u64 = counters.mma_flops.values().sum();
     let shared = counters.totals.shared;
-    eprintln!(
-        "K and V: {:.4} of the fewest bytes; useful FLOPs: {:.3}; conflicts: {:.4} an access\n{counters:?}",
-        moved as f64 / fewest as f64,
-        useful as f64 / issued as f64,
-        shared.conflicts as f64 / shared.accesses as f64,
-    );
     assert!(moved <= fewest + rest);
     assert!(10 * useful >= 9 * issued);
     assert!(100 * shared.conflicts <= shared.accesses);
