@@ -305,22 +305,24 @@ pub fn hostile_ids(trace: &Trace, seed: u64) -> Tensor<i32, 3> {
 /// own block, and in each other slot the block that the row before had there, with probability `keep`; else one that
 /// it sees, at random. A slot draws from its own residue class of ids, so that there are no duplicates, and has -1
 /// where that class has none before the row's own block.
-pub fn overlapping_ids(trace: &Trace, keep: f64, seed: u64) -> Tensor<i32, 3> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let (rows, kv_heads) = (trace.q.shape()[0], trace.kv_pages.shape()[4]);
-    let topk = trace.selection.topk;
-    let mut ids = Tensor::filled(-1, [kv_heads, rows, topk]);
-    let mut lists = ids.data_mut().chunks_mut(topk);
-    for _ in 0..kv_heads {
-        for (bounds, &cached) in trace.row_offsets.windows(2).zip(&trace.cache_lengths) {
-            let mut free = vec![-1; topk - 1];
-            let positions = cached as usize..cached as usize + (bounds[1] - bounds[0]) as usize;
-            for (position, list) in positions.zip(lists.by_ref()) {
+///
+/// # Panics
+/// If `keep` is no probability.
+pub fn overlapping_ids(recipe: &Recipe, keep: f64) -> Tensor<i32, 3> {
+    let mut rng = ChaCha8Rng::seed_from_u64(recipe.seed);
+    let free_slots = recipe.selection.topk - 1;
+    let rows = recipe.requests.iter().map(|request| request.new_tokens).sum();
+    let mut ids = Tensor::filled(-1, [recipe.kv_heads, rows, free_slots + 1]);
+    let mut lists = ids.data_mut().chunks_mut(free_slots + 1);
+    for _ in 0..recipe.kv_heads {
+        for request in &recipe.requests {
+            let mut free = vec![-1; free_slots];
+            for (position, list) in (request.cached..request.keys()).zip(lists.by_ref()) {
                 let own = position / BLOCK;
-                for (class, id) in free.iter_mut().enumerate() {
-                    if class < own && (*id < 0 || !rng.random_bool(keep)) {
-                        let choices = (own - class).div_ceil(topk - 1);
-                        *id = (class + (topk - 1) * rng.random_range(0..choices)) as i32;
+                for (class, id) in free.iter_mut().enumerate().take(own) {
+                    if *id < 0 || !rng.random_bool(keep) {
+                        let choices = (own - class).div_ceil(free_slots);
+                        *id = (class + free_slots * rng.random_range(0..choices)) as i32;
                     }
                 }
                 list[0] = own as i32;

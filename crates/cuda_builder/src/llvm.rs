@@ -12,8 +12,8 @@ use std::{
 /// an array goes to local memory. The default, 300 instructions, is too little for 64 accumulators.
 const UNROLL_THRESHOLD: &str = "-unroll-threshold=4000";
 
-/// Of sm_100 and later LLVM knows additions of two f32 at a time, and makes them where it finds two beside each other.
-/// Kernels are the same instructions on every architecture without: what is tested on one is tested.
+/// From sm_100 on LLVM packs two f32 into a register where it finds a pair. Without, all architectures get the same
+/// instructions, and what was tested on one holds for the others.
 const NO_PACKED_F32: &str = "-nvptx-no-f32x2";
 
 impl Toolchain {

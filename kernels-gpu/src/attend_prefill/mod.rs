@@ -25,8 +25,6 @@ mod total;
 mod values;
 mod weights;
 
-use core::array::from_fn;
-
 use cuda_std::prelude::*;
 use msa_abi::{AttendParams, BLOCK};
 
@@ -68,8 +66,12 @@ pub unsafe fn attend_prefill(params: AttendParams) {
         let tile = plan.stages.last();
         load_queries(&params, request.first_row + first, rows, kv_head, tile);
         let lists = BlockLists::build(&params, request, first, rows, kv_head, plan.ids);
-        let queries: Queries =
-            if row < rows { from_fn(|step| tile.a(row * HEADS, step as u32)) } else { [[0; 4]; _] };
+        let mut queries: Queries = [[0; 4]; _];
+        if row < rows {
+            for (step, a) in (0..).zip(&mut queries) {
+                *a = tile.a(row * HEADS, step);
+            }
+        }
         (lists, queries)
     };
 

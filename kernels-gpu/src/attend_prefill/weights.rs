@@ -79,7 +79,7 @@ impl Weights {
             }
         }
         // SAFETY: the caller brings all lanes together.
-        let maxima = maxima.map(|max| unsafe { row_max(max) });
+        let maxima = unsafe { [row_max(maxima[0]), row_max(maxima[1])] };
 
         let mut weights = Self::NONE;
         let mut sums = [[[0.0_f32; 2]; 2]; TILES / QUARTER];
@@ -94,12 +94,15 @@ impl Weights {
                 weights.rounded[tile / 2][tile % 2 * 2 + half] = pair;
             }
         }
-        for half in 0..2 {
-            // SAFETY: the caller brings all lanes together.
-            let quarters = sums.map(|sums| sums[half].map(|sum| unsafe { row_sum(sum) }));
-            let [sum, rounded] =
-                [0, 1].map(|nth| (1..4).fold(quarters[0][nth], |sum, of| sum + quarters[of][nth]));
-            weights.sums[half] = Sums { max: maxima[half], sum, rounded, padding: 0.0 };
+        for (half, whole) in weights.sums.iter_mut().enumerate() {
+            whole.max = maxima[half];
+            for quarter in &sums {
+                // SAFETY: the caller brings all lanes together.
+                unsafe {
+                    whole.sum += row_sum(quarter[half][0]);
+                    whole.rounded += row_sum(quarter[half][1]);
+                }
+            }
         }
         weights
     }

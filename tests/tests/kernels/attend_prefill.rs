@@ -146,7 +146,7 @@ fn neighbours_do_not_change_a_bit() {
 fn a_tile_reads_each_block_once_and_multiplies_little_in_vain() {
     let recipe = Recipe { requests: requests(&[(24, 8100)]), ..Recipe::default() };
     let mut trace = recipe.trace();
-    let ids = overlapping_ids(&trace, 0.875, 0);
+    let ids = overlapping_ids(&recipe, 0.875);
     trace.block_ids = BlockIds::Given(ids.clone(), None);
     let trace = with_expected(trace);
     let attended = run(&trace, &ids, FILES[1], 4, Order::InTurn);
