@@ -141,6 +141,26 @@ fn neighbours_do_not_change_a_bit() {
     }
 }
 
+#[test]
+fn what_later_rows_bring_does_not_reach_a_row() {
+    let recipe = Recipe { seed: 4, requests: requests(&[(9, 300)]), ..Recipe::default() };
+    let mut trace = recipe.trace();
+    let ids = overlapping_ids(&recipe, 0.0);
+    let clean = run(&trace, &ids, FILES[1], 2, Order::InTurn);
+    // The last row's own key and value, which no other row sees.
+    let page = trace.kv_page_table.data()[308 / BLOCK] as usize;
+    let plane = BLOCK * HEAD_DIM;
+    for plane_start in [2 * page * plane, (2 * page + 1) * plane] {
+        let token = plane_start + 308 % BLOCK * HEAD_DIM;
+        trace.kv_pages.data_mut()[token..][..HEAD_DIM].fill(half::bf16::NAN);
+    }
+    let poisoned = run(&trace, &ids, FILES[1], 2, Order::InTurn);
+    let len = 8 * 16 * HEAD_DIM;
+    assert_eq!(poisoned.output.data()[..len], clean.output.data()[..len]);
+    assert_eq!(poisoned.lse.data()[..8 * 16], clean.lse.data()[..8 * 16]);
+    assert!(poisoned.output.data()[len..].iter().all(|value| value.is_nan()));
+}
+
 /// Neighbours choose as they do in real traffic: what the tile costs.
 #[test]
 fn a_tile_reads_each_block_once_and_multiplies_little_in_vain() {
