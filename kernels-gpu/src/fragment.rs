@@ -30,8 +30,8 @@ impl Part {
     /// from `end` on are not to take part.
     #[inline(always)]
     pub(crate) const fn rows_before(self, first: u32, end: u32) -> u32 {
-        let row = first + self.column;
-        (if row < end { 0xffff } else { 0 }) | (if row + 1 < end { 0xffff_0000 } else { 0 })
+        let end = end.saturating_sub(self.column);
+        (if first < end { 0xffff } else { 0 }) | (if first + 1 < end { 0xffff_0000 } else { 0 })
     }
 }
 

@@ -3,9 +3,9 @@ use core::array::from_fn;
 use cuda_std::prelude::*;
 use msa_abi::{AttendParams, HEAD_DIM};
 
-use super::lists::{Lists, Slots};
 use super::shared_plan::SharedPlan;
 use crate::attended::Attended;
+use crate::block_lists::{BlockLists, Slots};
 use crate::div_rem::div_rem;
 use crate::fragment::Part;
 use crate::share_out::share_out;
@@ -127,7 +127,7 @@ impl Results {
     ///
     /// The tile has these rows, and no other block of threads does this.
     #[inline(always)]
-    pub(super) unsafe fn leave_empty(self, rows: u32, lists: Lists) {
+    pub(super) unsafe fn leave_empty(self, rows: u32, lists: BlockLists) {
         share_out(rows * lists.topk(), |at| {
             let (row, slot) = div_rem(at, lists.topk());
             if lists.is_empty(row, slot) {
