@@ -3,13 +3,15 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 
+use super::availability::Edition;
 use super::program::{Class, Register, Source, Special};
 use crate::error::LoadError;
 use crate::ptx::{Address, Operand, Type};
 
-/// The variables of a module, which its kernels' code may name.
-#[derive(Debug, Default)]
+/// What a module's code may use: its variables, and what its version and its target have.
+#[derive(Debug)]
 pub(crate) struct Symbols {
+    pub(crate) edition: Edition,
     /// Variables in global and constant memory, and where they are.
     pub(crate) placed: HashMap<String, u64>,
     /// Static shared variables: name, bytes, alignment.
@@ -19,6 +21,12 @@ pub(crate) struct Symbols {
 }
 
 impl Symbols {
+    /// Those of a module without variables.
+    pub(crate) fn new(edition: Edition) -> Self {
+        let (placed, shared, dynamic) = Default::default();
+        Self { edition, placed, shared, dynamic }
+    }
+
     pub(crate) fn shared(&self) -> impl Iterator<Item = (&str, u32, u32)> {
         self.shared.iter().map(|(name, bytes, align)| (name.as_str(), *bytes, *align))
     }
@@ -109,6 +117,20 @@ impl<'a> Text<'a> {
         scope: &'a Scope<'a>,
     ) -> Self {
         Self { line, opcode, operands, scope, modifier: Cell::new(1) }
+    }
+
+    /// The instruction's parts, as its dots separate them.
+    pub(crate) fn opcode(&self) -> &'a [String] {
+        self.opcode
+    }
+
+    pub(crate) fn operands(&self) -> &'a [Operand] {
+        self.operands
+    }
+
+    /// What the module says of itself.
+    pub(crate) fn edition(&self) -> &'a Edition {
+        &self.scope.symbols.edition
     }
 
     pub(crate) fn mnemonic(&self) -> &'a str {

@@ -4,6 +4,7 @@
 //! executed. Whatever a family does not know is refused when the module is loaded.
 
 mod async_store;
+mod availability;
 mod barrier;
 mod bulk;
 mod carry;
@@ -27,6 +28,7 @@ mod rounding;
 mod warp_wide;
 mod wgmma;
 
+pub(crate) use availability::Edition;
 pub(crate) use bulk::Groups;
 pub(crate) use decode::Symbols;
 pub(crate) use memory::Copies;
@@ -67,6 +69,7 @@ pub(crate) enum Op {
 
 impl Op {
     fn decode(text: &Text) -> Result<Self, LoadError> {
+        availability::check(text)?;
         Ok(match text.mnemonic() {
             "addc" | "subc" | "madc" => Self::Carry(carry::Carry::decode(text)?),
             "add" | "sub" | "mad" if text.has("cc") => Self::Carry(carry::Carry::decode(text)?),

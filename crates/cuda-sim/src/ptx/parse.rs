@@ -16,13 +16,15 @@ impl<'a> Parser<'a> {
 
     pub(super) fn module(mut self) -> Result<Module, LoadError> {
         self.expect_word(".version")?;
-        self.version()?;
+        let version = self.version()?;
         self.expect_word(".target")?;
+        let target_line = self.line();
         let target = self.word()?.to_owned();
         while self.eat(',') {
             self.word()?; // `debug`, `texmode_independent`
         }
-        let mut module = Module { target, variables: Vec::new(), functions: Vec::new() };
+        let (variables, functions) = (Vec::new(), Vec::new());
+        let mut module = Module { version, target, target_line, variables, functions };
         if self.eat_word(".address_size") && self.integer()? != 64 {
             return Err(self.error_before("an address has 64 bits"));
         }
@@ -434,13 +436,14 @@ impl<'a> Parser<'a> {
         Ok(dimensions)
     }
 
-    /// Passes over a number such as 8.6: what is not known is refused in any version.
-    fn version(&mut self) -> Result<(), LoadError> {
-        let Some(TokenKind::Double(_)) = self.peek() else {
+    /// A version such as 8.6, whose minor part has one digit.
+    fn version(&mut self) -> Result<(u32, u32), LoadError> {
+        let Some(TokenKind::Double(bits)) = self.peek() else {
             return Err(self.error("expected a version"));
         };
         self.at += 1;
-        Ok(())
+        let tenths = (10.0 * f64::from_bits(bits)).round() as u32;
+        Ok((tenths / 10, tenths % 10))
     }
 
     fn space(&self, name: &str) -> Result<Space, LoadError> {

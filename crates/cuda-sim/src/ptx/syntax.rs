@@ -3,8 +3,11 @@ use std::fmt;
 /// A PTX module.
 #[derive(Clone, Debug)]
 pub(crate) struct Module {
-    /// As in `.target sm_90a`.
+    /// `.version`, major and minor.
+    pub(crate) version: (u32, u32),
+    /// As in `.target sm_90a`, and the line that says so.
     pub(crate) target: String,
+    pub(crate) target_line: u32,
     /// Module-scope variables.
     pub(crate) variables: Vec<Variable>,
     pub(crate) functions: Vec<Function>,

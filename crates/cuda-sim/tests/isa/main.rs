@@ -1,5 +1,6 @@
 //! Every instruction against values computed from the PTX ISA's definition of it.
 
+mod availability;
 mod bulk;
 mod cluster;
 mod compare;

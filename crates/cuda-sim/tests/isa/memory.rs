@@ -17,7 +17,9 @@ fn loads_extend_by_their_type_and_come_in_vectors() {
         one("ld.global.nc.L1::no_allocate.L2::256B.v4.b32 {w0, d, w1, w2}, [from];"),
         BUFFER[1]
     );
-    assert_eq!(one("ld.global.v8.b32 {w0, _, w1, w2, w3, w4, w5, d}, [from];"), BUFFER[7]);
+    let eight = "ld.global.v8.b32 {w0, _, w1, w2, w3, w4, w5, d}, [from];";
+    let wide = run_block_of(("8.8", "sm_100", "sm_100"), 1, &[("from", &BUFFER)], eight);
+    assert_eq!(wide, [BUFFER[7]]);
     assert_eq!(
         one("ld.global.v4.u8 {h0, h1, h2, h3}, [from+4]; mov.b32 d, {h3, h0};"),
         0x0005_0008
@@ -187,7 +189,7 @@ fn copies_arrive_when_they_are_waited_for() {
 fn what_is_not_simulated_is_refused_by_name() {
     for (body, reason) in [
         ("cp.async.cg.shared.global [w0], [x0], 8;", "a copy has 4, 8 or 16 bytes"),
-        ("ld.global.v4.u64 {x0, x1}, [x2];", "2 elements, expected 4"),
+        ("ld.global.v4.u32 {w0, w1}, [x2];", "2 elements, expected 4"),
         ("ld.global.L3::evict.u32 w0, [x0];", "expected a type"),
         ("atom.global.add.f16 h0, [x0], h1;", "not simulated for this type"),
         ("atom.global.sub.u32 w0, [x0], w1;", "not simulated"),

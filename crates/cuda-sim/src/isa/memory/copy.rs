@@ -8,6 +8,7 @@ use crate::error::LoadError;
 use crate::exec::clock::{Epoch, Knowledge};
 use crate::exec::{Cx, LANES, Stop, lanes};
 use crate::fault::FaultKind;
+use crate::isa::availability::{IGNORED_SOURCE, require};
 use crate::isa::data::predicate;
 use crate::isa::decode::{Target, Text};
 use crate::isa::mbarrier::{At, find};
@@ -94,6 +95,9 @@ impl Copy {
                 },
             },
         };
+        if matches!(given, Given::Unless(..)) {
+            require(text, IGNORED_SOURCE)?;
+        }
         Ok(Self::Start { to: text.address(0)?, from: text.address(1)?, bytes, given })
     }
 
