@@ -166,6 +166,7 @@ const INSTRUCTIONS: &[(&str, Version, Target)] = &[
     ("ld..nc", (3, 1), From(32)),
     ("ld|st..weak|relaxed|acquire|release", (6, 0), From(70)),
     ("ld|st|atom|red|fence..cluster", (7, 8), From(90)),
+    ("ld|st..volatile|local..volatile|local", (9, 1), From(20)),
     ("ld|st..mmio", (8, 2), From(70)),
     ("ld|st..L1::evict_normal|L1::evict_unchanged|L1::evict_first|L1::evict_last|L1::no_allocate",
         (7, 4), From(70)),

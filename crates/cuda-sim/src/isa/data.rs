@@ -59,6 +59,22 @@ impl Data {
             return Self::decode_predicate(text);
         }
         text.finish(2)?;
+        let is_short_float = ty.is_float() && !matches!(ty, Type::F32 | Type::F64);
+        if !matches!(ty.bits(), 16 | 32 | 64) || is_short_float {
+            return Err(text.refuse("not an instruction of this type"));
+        }
+        let vectors = text.operands().iter().filter_map(|operand| match operand {
+            Operand::Vector(parts) => Some(parts),
+            _ => None,
+        });
+        for parts in vectors {
+            if !matches!(ty, Type::B16 | Type::B32 | Type::B64) || !matches!(parts.len(), 2 | 4) {
+                return Err(text.refuse("2 or 4 parts of .b16, .b32 or .b64"));
+            }
+            if parts.iter().all(|part| *part == Operand::Sink) {
+                return Err(text.refuse("no part goes anywhere"));
+            }
+        }
         if let Operand::Vector(parts) = text.operand(0)? {
             let bits = ty.bits() / parts.len() as u32;
             let part = part_type(text, bits)?;

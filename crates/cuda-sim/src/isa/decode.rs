@@ -4,9 +4,10 @@ use std::cell::Cell;
 use std::collections::HashMap;
 
 use super::availability::Edition;
+use super::convert::{LOCAL_WINDOW, SHARED_WINDOW};
 use super::program::{Class, Register, Source, Special};
 use crate::error::LoadError;
-use crate::ptx::{Address, Operand, Type};
+use crate::ptx::{Address, Operand, Space, Type};
 
 /// What a module's code may use: its variables, and what its version and its target have.
 #[derive(Debug)]
@@ -42,7 +43,7 @@ impl Symbols {
 pub(crate) enum Binding {
     Register(Register, Type),
     /// A variable: its address in its space.
-    Symbol(u64),
+    Symbol(u64, Space),
 }
 
 /// The names that code may use where it stands.
@@ -88,7 +89,7 @@ impl<'a> Scope<'a> {
 
     fn find(&self, name: &str) -> Option<Binding> {
         let local = self.names.iter().rev().find_map(|(_, names)| names.get(name).cloned());
-        local.or_else(|| Some(Binding::Symbol(*self.symbols.placed.get(name)?)))
+        local.or_else(|| Some(Binding::Symbol(*self.symbols.placed.get(name)?, Space::Global)))
     }
 }
 
@@ -245,7 +246,18 @@ impl<'a> Text<'a> {
             let (is, wants) = (declared.bits(), ty.bits());
             return Err(self.refuse(format!("a register of {is} bits where {wants} are expected")));
         }
+        self.check_kind(declared, ty)?;
         Ok(register)
+    }
+
+    /// Refuses a register of one kind of numbers where another is expected; bits are of every kind.
+    pub(crate) fn check_kind(&self, declared: Type, ty: Type) -> Result<(), LoadError> {
+        let of_bits = |ty| matches!(ty, Type::B8 | Type::B16 | Type::B32 | Type::B64 | Type::B128);
+        let are_integers = !declared.is_float() && !ty.is_float();
+        if of_bits(declared) || of_bits(ty) || declared == ty || are_integers {
+            return Ok(());
+        }
+        Err(self.refuse(format!("a register of {declared:?} where {ty:?} is expected")))
     }
 
     /// A register of any width.
@@ -285,39 +297,77 @@ impl<'a> Text<'a> {
     }
 
     pub(crate) fn source_of(&self, operand: &Operand, ty: Type) -> Result<Source, LoadError> {
+        if ty == Type::Pred {
+            return Err(self.refuse("not an instruction of this type"));
+        }
         let immediate = |value: u64| Ok(Source::Immediate(value & (u64::MAX >> (64 - ty.bits()))));
+        let reads_all = matches!(self.mnemonic(), "mov" | "cvt");
+        let takes_addresses =
+            matches!(self.mnemonic(), "mov" | "cvta" | "mapa" | "getctarank") && !ty.is_float();
         match operand {
             Operand::Integer(value) if !ty.is_float() => immediate(*value as u64),
-            Operand::Single(bits) if ty.bits() == 32 => immediate((*bits).into()),
-            Operand::Double(bits) if ty.bits() == 64 => immediate(*bits),
-            // A decimal float, which is rounded to what it is used as.
+            Operand::Single(bits) if matches!(ty, Type::F32 | Type::B32) => {
+                immediate((*bits).into())
+            }
+            Operand::Double(bits) if matches!(ty, Type::F64 | Type::B64) => immediate(*bits),
+            // A float is converted to what it is used as.
+            Operand::Single(bits) if ty == Type::F64 => {
+                immediate(f64::from(f32::from_bits(*bits)).to_bits())
+            }
             Operand::Double(bits) if ty == Type::F32 => {
                 immediate((f64::from_bits(*bits) as f32).to_bits().into())
             }
             Operand::Name(name) => match self.scope.find(name) {
                 Some(Binding::Register(register, declared)) => {
                     if declared.bits() == ty.bits() {
+                        self.check_kind(declared, ty)?;
                         return Ok(Source::Register(register));
                     }
                     let (is, wants) = (declared.bits(), ty.bits());
                     let reason = format!("{name} has {is} bits where {wants} are expected");
                     Err(self.refuse(reason))
                 }
-                Some(Binding::Symbol(address)) => immediate(address),
+                Some(Binding::Symbol(_, Space::Global)) if takes_addresses && ty.bits() < 64 => {
+                    Err(self.refuse(format!("the address of {name} has 64 bits")))
+                }
+                Some(Binding::Symbol(address, _)) if takes_addresses => immediate(address),
+                Some(Binding::Symbol(..)) => {
+                    Err(self
+                        .refuse(format!("the address of {name}, which mov puts into a register")))
+                }
                 None => match Special::from_name(name) {
-                    Some(special) if ty.bits() > special.bits() => {
-                        Err(self.refuse(format!("{name} has 32 bits")))
+                    Some(_) if !reads_all => {
+                        Err(self.refuse(format!("{name}, which mov puts into a register")))
+                    }
+                    Some(_) if ty.is_float() || ty.bits() < 16 => {
+                        Err(self.refuse(format!("{name} is an integer")))
+                    }
+                    Some(special)
+                        if ty.bits() > special.bits()
+                            || ty.bits() == 16 && !special.was_short() =>
+                    {
+                        Err(self.refuse(format!("{name} has {} bits", special.bits())))
                     }
                     Some(special) => Ok(Source::Special(special)),
-                    None if name == "WARP_SZ" => immediate(32),
+                    None if name == "WARP_SZ" && !ty.is_float() => immediate(32),
                     None => Err(self.refuse(format!("{name} is not declared"))),
                 },
             },
             Operand::Offset(name, offset) => match self.scope.find(name) {
-                Some(Binding::Symbol(address)) => immediate(address.wrapping_add_signed(*offset)),
+                Some(Binding::Symbol(address, _)) if takes_addresses => {
+                    immediate(address.wrapping_add_signed(*offset))
+                }
                 _ => Err(self.refuse(format!("{name} is no variable"))),
             },
             _ => Err(self.refuse(format!("{operand} where a value of {ty:?} is expected"))),
+        }
+    }
+
+    /// The state space of a variable.
+    pub(crate) fn space_of(&self, name: &str) -> Option<Space> {
+        match self.scope.find(name)? {
+            Binding::Symbol(_, space) => Some(space),
+            Binding::Register(..) => None,
         }
     }
 
@@ -330,30 +380,52 @@ impl<'a> Text<'a> {
             return Err(self.refuse("expected coordinates in braces"));
         };
         let coordinates = coordinates.iter().map(|operand| self.source_of(operand, Type::S32));
-        Ok((self.target(address)?, coordinates.collect::<Result<_, _>>()?))
+        Ok((self.target(address, None)?, coordinates.collect::<Result<_, _>>()?))
     }
 
-    /// What stands between brackets.
-    pub(crate) fn address(&self, index: usize) -> Result<Target, LoadError> {
+    /// What stands between brackets: an address in `space`, a generic one where there is none.
+    pub(crate) fn address(&self, index: usize, space: Option<Space>) -> Result<Target, LoadError> {
         let Operand::Address(address) = self.operand(index)? else {
             return Err(self.refuse(format!("operand {} is no address", index + 1)));
         };
         if !address.coordinates.is_empty() {
             return Err(self.refuse("coordinates where there is no tensor"));
         }
-        self.target(address)
+        self.target(address, space)
     }
 
-    fn target(&self, Address { base, offset, .. }: &Address) -> Result<Target, LoadError> {
+    fn target(
+        &self,
+        Address { base, offset, .. }: &Address,
+        space: Option<Space>,
+    ) -> Result<Target, LoadError> {
         let Some(name) = base else {
+            if space != Some(Space::Local) {
+                return Err(self.refuse("a constant address is of local memory alone"));
+            }
             return Ok(Target { base: None, offset: *offset });
         };
         match self.scope.find(name) {
-            Some(Binding::Register(register, _)) if register.class != Class::Predicate => {
+            Some(Binding::Register(register, ty)) if register.class != Class::Predicate => {
+                if ty.is_float() {
+                    return Err(self.refuse(format!("{name} is a float, and no address")));
+                }
+                if ty.bits() < 64 && matches!(space, None | Some(Space::Global)) {
+                    return Err(self.refuse(format!("{name} has too few bits for an address")));
+                }
                 Ok(Target { base: Some(Source::Register(register)), offset: *offset })
             }
-            Some(Binding::Symbol(address)) => {
-                Ok(Target { base: None, offset: (address as i64).wrapping_add(*offset) })
+            Some(Binding::Symbol(address, of)) => {
+                let window = match (space, of) {
+                    (None, Space::Global) => 0,
+                    (None, Space::Shared) => SHARED_WINDOW,
+                    (None, Space::Local) => LOCAL_WINDOW,
+                    (Some(space), of) if space == of => 0,
+                    (Some(Space::SharedCluster), Space::Shared) => 0,
+                    _ => return Err(self.refuse(format!("{name} is in another state space"))),
+                };
+                let address = address.wrapping_add(window) as i64;
+                Ok(Target { base: None, offset: address.wrapping_add(*offset) })
             }
             _ => Err(self.refuse(format!("{name} is neither a register nor a variable"))),
         }

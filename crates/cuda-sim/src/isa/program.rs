@@ -132,6 +132,11 @@ impl Special {
         if matches!(self, Self::Gridid | Self::Clock) { 64 } else { 32 }
     }
 
+    /// Whether it had 16 bits in PTX 1.x, and may still be read so.
+    pub(crate) fn was_short(self) -> bool {
+        (self as usize) <= Self::NctaidZ as usize
+    }
+
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         Some(match name {
             "%tid.x" => Self::TidX,
@@ -204,13 +209,13 @@ pub(crate) fn kernel(function: &Function, symbols: &Symbols) -> Result<Kernel, L
     for parameter in &function.parameters {
         let start = parameter_bytes.next_multiple_of(parameter.align.max(1));
         let bytes = parameter.ty.bytes() * parameter.count;
-        decoder.scope.bind(&parameter.name, Binding::Symbol(start.into()));
+        decoder.scope.bind(&parameter.name, Binding::Symbol(start.into(), Space::Param));
         parameters.push((start, bytes));
         parameter_bytes = start + bytes;
     }
     for (name, bytes, align) in symbols.shared() {
         let start = decoder.place_shared(bytes, align);
-        decoder.scope.bind(name, Binding::Symbol(start.into()));
+        decoder.scope.bind(name, Binding::Symbol(start.into(), Space::Shared));
     }
     let body = function.body.as_deref().unwrap_or_default();
 
@@ -223,7 +228,7 @@ pub(crate) fn kernel(function: &Function, symbols: &Symbols) -> Result<Kernel, L
     }
     let static_shared = decoder.static_shared.next_multiple_of(symbols.dynamic_alignment());
     for (name, _) in &symbols.dynamic {
-        decoder.scope.bind(name, Binding::Symbol(static_shared.into()));
+        decoder.scope.bind(name, Binding::Symbol(static_shared.into(), Space::Shared));
     }
     (decoder.static_shared, decoder.local_bytes) = (declared, 0);
 
@@ -357,7 +362,7 @@ impl Decoder<'_> {
                 return Err(LoadError::new(variable.line, reason, &variable.name));
             }
         };
-        self.scope.bind(&variable.name, Binding::Symbol(address.into()));
+        self.scope.bind(&variable.name, Binding::Symbol(address.into(), variable.space));
         Ok(())
     }
 

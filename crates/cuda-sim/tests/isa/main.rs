@@ -11,6 +11,7 @@ mod harness;
 mod integer;
 mod mbarrier;
 mod memory;
+mod refused;
 mod tensor;
 mod warp;
 mod wgmma;

@@ -47,7 +47,7 @@ fn stores_keep_the_low_bits() {
     assert_eq!(back("st.global.u16 [from+2], w0;"), 0xccdd_0201);
     assert_eq!(back("st.release.gpu.global.u32 [from], w0;"), 0xaabb_ccdd);
     assert_eq!(back("st.volatile.global.u32 [from], -1;"), u32::MAX);
-    assert_eq!(back("st.global.wb.L1::no_allocate.v2.u32 [from], {7, w0};"), 7);
+    assert_eq!(back("st.global.L1::no_allocate.v2.u32 [from], {7, w0};"), 7);
     assert_eq!(back("mov.b64 x0, {w0, w0}; st.u64 [from], x0;"), 0xaabb_ccdd);
 }
 
@@ -112,7 +112,7 @@ fn atomics_return_what_was_and_leave_what_is() {
         one("mov.u64 x0, 1; atom.global.add.u64 x1, [from+16], x0; ld.global.u32 d, [from+16];"),
         5
     );
-    let sum = "mov.u32 w0, %tid.x; setp.eq.u32 p, w0, 0; @p st.shared.u32 [0], 0; bar.sync 0; red.shared.add.u32 [0], w0; bar.sync 0; ld.shared.u32 d, [0];";
+    let sum = "mov.u32 w0, %tid.x; setp.eq.u32 p, w0, 0; @p st.shared.u32 [memory], 0; bar.sync 0; red.shared.add.u32 [memory], w0; bar.sync 0; ld.shared.u32 d, [memory];";
     assert_eq!(run_block(100, &[], sum), vec![4950; 100]);
 }
 
@@ -149,7 +149,7 @@ fn atomics_add_floats_of_every_width() {
     );
     assert_eq!(
         add(
-            "st.shared.u32 [0], 1; mov.b32 w0, 1; red.shared.add.f32 [0], w0; ld.shared.u32 d, [0];"
+            "st.shared.u32 [memory], 1; mov.b32 w0, 1; red.shared.add.f32 [memory], w0; ld.shared.u32 d, [memory];"
         ),
         2
     );
