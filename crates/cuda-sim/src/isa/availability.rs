@@ -279,6 +279,8 @@ const REGISTERS: [(&str, Version, Target); 13] = [
     ("%envreg", (2, 1), From(20)),
 ];
 
+/// An arrival that counts for several, and may complete a phase.
+pub(super) const COUNTED_ARRIVAL: Needs = Needs { version: (7, 8), target: From(90) };
 /// `cp.async` that ignores its source by a predicate.
 pub(super) const IGNORED_SOURCE: Needs = Needs { version: (7, 5), target: From(80) };
 

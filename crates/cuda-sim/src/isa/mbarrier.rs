@@ -4,6 +4,7 @@
 //! tries again it sleeps until the phase is complete: a program that does not ask again is caught, and one
 //! that does takes no time.
 
+use super::availability::{COUNTED_ARRIVAL, require};
 use super::decode::{Target, Text};
 use super::memory::addresses;
 use super::program::{Register, Source};
@@ -146,6 +147,9 @@ impl Mbarrier {
         let operands = text.operand_count();
         // Bytes and the incomplete arrival's count must be given, another count may.
         bits(text, if expects || !may_complete { 3 } else { operands.clamp(2, 3) })?;
+        if operands == 3 && may_complete && !expects {
+            require(text, COUNTED_ARRIVAL)?;
+        }
         let to = match text.operand(0)? {
             Operand::Sink => None,
             _ if space == Some(Space::SharedCluster) => {
