@@ -210,7 +210,8 @@ impl Machine {
             }
         }
         let kernels = module.functions.iter().filter(|function| function.is_kernel);
-        let kernels = kernels.map(|function| isa::kernel(function, &symbols).map(Arc::new));
+        let kernels = kernels
+            .map(|function| isa::kernel(function, &module.functions, &symbols).map(Arc::new));
         Ok(Module { kernels: kernels.collect::<Result<_, _>>()?, globals })
     }
 

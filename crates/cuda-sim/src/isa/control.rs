@@ -58,7 +58,6 @@ impl Control {
                 text.source(0, ty)?;
                 Ok(Self::Nothing)
             }
-            "call" => Err(text.refuse("calls of device functions are not simulated")),
             _ => Err(text.refuse("not simulated")),
         }
     }

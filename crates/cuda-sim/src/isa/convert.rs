@@ -144,6 +144,11 @@ impl Convert {
         if ty != Type::U64 {
             return Err(text.refuse("an address has 64 bits"));
         }
+        // A function's parameters are in local memory.
+        let window = match space {
+            Space::Param if text.is_in_function() => LOCAL_WINDOW,
+            _ => window,
+        };
         let add = if back { window.wrapping_neg() } else { window };
         let from = match text.operand(1)? {
             operand @ (Operand::Name(name) | Operand::Offset(name, _)) => {

@@ -131,19 +131,7 @@ impl Data {
 
     pub(super) fn execute(&self, cx: &mut Cx, mask: u32) -> Result<(), Stop> {
         match self {
-            // Compilers move what is undefined where paths join, so long as nobody uses it: what has
-            // not been written stays so, and is a fault where something is computed from it.
-            Self::Move { to, from } => {
-                let known = cx.warp.known(*from);
-                if to.class == Class::Double {
-                    let value = cx.warp.double(*from, mask & known)?;
-                    cx.warp.set_double(*to, &value, mask);
-                } else {
-                    let value = cx.warp.word(*from, mask & known)?;
-                    cx.warp.set_word(*to, &value, mask);
-                }
-                cx.warp.forget(*to, mask & !known);
-            }
+            Self::Move { to, from } => copy(cx, *to, *from, mask)?,
             Self::MovePredicate { to, from } => {
                 let value = match *from {
                     PredicateSource::Constant(value) => {
@@ -201,6 +189,21 @@ impl Data {
         }
         Ok(())
     }
+}
+
+/// Moves a value. Compilers move what is undefined where paths join, so long as nobody uses it: what has
+/// not been written stays so, and is a fault where something is computed from it.
+pub(super) fn copy(cx: &mut Cx, to: Register, from: Source, mask: u32) -> Result<(), Stop> {
+    let known = cx.warp.known(from);
+    if to.class == Class::Double {
+        let value = cx.warp.double(from, mask & known)?;
+        cx.warp.set_double(to, &value, mask);
+    } else {
+        let value = cx.warp.word(from, mask & known)?;
+        cx.warp.set_word(to, &value, mask);
+    }
+    cx.warp.forget(to, mask & !known);
+    Ok(())
 }
 
 /// A predicate that may be negated, a bit for each lane.

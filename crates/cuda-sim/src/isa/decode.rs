@@ -2,8 +2,10 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::availability::Edition;
+use super::call::Callee;
 use super::convert::{LOCAL_WINDOW, SHARED_WINDOW};
 use super::program::{Class, Register, Source, Special};
 use crate::error::LoadError;
@@ -44,6 +46,27 @@ pub(crate) enum Binding {
     Register(Register, Type),
     /// A variable: its address in its space.
     Symbol(u64, Space),
+    /// What goes to a function or comes from it.
+    Argument(Argument),
+}
+
+/// A variable in parameter space, but for a kernel's parameters.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Argument {
+    pub(crate) role: Role,
+    /// Where it is in local memory.
+    pub(crate) address: u64,
+    pub(crate) bytes: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// What a function was given, which it only reads.
+    Parameter,
+    /// What it gives, which it only writes.
+    Result,
+    /// What a caller gives or gets.
+    Actual,
 }
 
 /// The names that code may use where it stands.
@@ -56,12 +79,25 @@ pub(crate) struct Scope<'a> {
     /// By the number of the braces they stand in.
     labels: HashMap<(u32, String), u32>,
     targets: HashMap<String, Vec<String>>,
+    /// The functions that may be called.
+    callees: Rc<HashMap<String, Callee>>,
+    is_function: bool,
 }
 
 impl<'a> Scope<'a> {
     pub(crate) fn new(symbols: &'a Symbols) -> Self {
-        let (labels, targets) = (HashMap::new(), HashMap::new());
-        Self { symbols, names: vec![(0, HashMap::new())], opened: 0, labels, targets }
+        let (labels, targets, callees) = Default::default();
+        let names = vec![(0, HashMap::new())];
+        Self { symbols, names, opened: 0, labels, targets, callees, is_function: false }
+    }
+
+    /// The scope of a kernel or a function that may call others.
+    pub(crate) fn of_code(
+        symbols: &'a Symbols,
+        callees: Rc<HashMap<String, Callee>>,
+        is_function: bool,
+    ) -> Self {
+        Self { callees, is_function, ..Self::new(symbols) }
     }
 
     pub(crate) fn open(&mut self) {
@@ -85,6 +121,14 @@ impl<'a> Scope<'a> {
 
     pub(crate) fn set_labels(&mut self, labels: HashMap<(u32, String), u32>) {
         self.labels = labels;
+    }
+
+    /// The register of a name.
+    pub(crate) fn register(&self, name: &str) -> Option<Register> {
+        match self.find(name)? {
+            Binding::Register(register, _) => Some(register),
+            _ => None,
+        }
     }
 
     fn find(&self, name: &str) -> Option<Binding> {
@@ -127,6 +171,39 @@ impl<'a> Text<'a> {
 
     pub(crate) fn operands(&self) -> &'a [Operand] {
         self.operands
+    }
+
+    /// Whether it stands in a function, and not in a kernel.
+    pub(crate) fn is_in_function(&self) -> bool {
+        self.scope.is_function
+    }
+
+    /// The function of a name.
+    pub(crate) fn callee(&self, name: &str) -> Result<&'a Callee, LoadError> {
+        if let Some(Binding::Register(..)) = self.scope.find(name) {
+            return Err(self.refuse("indirect calls are not simulated"));
+        }
+        let missing = || self.refuse(format!("function {name} is not defined in the module"));
+        self.scope.callees.get(name).ok_or_else(missing)
+    }
+
+    /// The variable of a name that goes to a function or comes from it.
+    pub(crate) fn argument(&self, name: &str) -> Option<Argument> {
+        match self.scope.find(name)? {
+            Binding::Argument(argument) => Some(argument),
+            _ => None,
+        }
+    }
+
+    /// Where an access in a space really goes: but for a kernel's, parameters are in local memory.
+    pub(crate) fn space_accessed(&self, index: usize, space: Option<Space>) -> Option<Space> {
+        let is_argument = match self.operands.get(index) {
+            Some(Operand::Address(Address { base: Some(name), .. })) => {
+                self.is_in_function() || self.argument(name).is_some()
+            }
+            _ => false,
+        };
+        if space == Some(Space::Param) && is_argument { Some(Space::Local) } else { space }
     }
 
     /// What the module says of itself.
@@ -335,6 +412,14 @@ impl<'a> Text<'a> {
                     Err(self
                         .refuse(format!("the address of {name}, which mov puts into a register")))
                 }
+                Some(Binding::Argument(argument))
+                    if takes_addresses && argument.role != Role::Actual =>
+                {
+                    immediate(argument.address)
+                }
+                Some(Binding::Argument(_)) => {
+                    Err(self.refuse(format!("{name} has no address that could be taken")))
+                }
                 None => match Special::from_name(name) {
                     Some(_) if !reads_all => {
                         Err(self.refuse(format!("{name}, which mov puts into a register")))
@@ -367,6 +452,7 @@ impl<'a> Text<'a> {
     pub(crate) fn space_of(&self, name: &str) -> Option<Space> {
         match self.scope.find(name)? {
             Binding::Symbol(_, space) => Some(space),
+            Binding::Argument(_) => Some(Space::Param),
             Binding::Register(..) => None,
         }
     }
@@ -426,6 +512,17 @@ impl<'a> Text<'a> {
                 };
                 let address = address.wrapping_add(window) as i64;
                 Ok(Target { base: None, offset: address.wrapping_add(*offset) })
+            }
+            Some(Binding::Argument(Argument { role, address, .. })) => {
+                let not = if self.mnemonic() == "ld" { Role::Result } else { Role::Parameter };
+                if space != Some(Space::Param) {
+                    return Err(self.refuse(format!("{name} is in another state space")));
+                }
+                if role == not {
+                    let reason = "a function reads its parameters, and writes its result";
+                    return Err(self.refuse(reason));
+                }
+                Ok(Target { base: None, offset: (address as i64).wrapping_add(*offset) })
             }
             _ => Err(self.refuse(format!("{name} is neither a register nor a variable"))),
         }

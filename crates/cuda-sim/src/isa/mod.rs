@@ -7,6 +7,7 @@ mod async_store;
 mod availability;
 mod barrier;
 mod bulk;
+mod call;
 mod carry;
 mod cluster;
 mod compare;
@@ -19,6 +20,7 @@ mod float;
 mod in_space;
 mod integer;
 mod lanewise;
+mod link;
 mod matrix;
 mod mbarrier;
 mod memory;
@@ -32,7 +34,9 @@ pub(crate) use availability::Edition;
 pub(crate) use bulk::Groups;
 pub(crate) use decode::Symbols;
 pub(crate) use memory::Copies;
-pub(crate) use program::{Class, Instruction, Kernel, Register, Source, Special, kernel};
+pub(crate) use program::{
+    Activation, Class, Instruction, Kernel, Register, Source, Special, kernel,
+};
 pub(crate) use wgmma::Groups as WgmmaGroups;
 
 use crate::error::LoadError;
@@ -65,6 +69,7 @@ pub(crate) enum Op {
     WarpWide(warp_wide::WarpWide),
     Dependency(dependency::Dependency),
     Control(control::Control),
+    Call(call::Call),
 }
 
 impl Op {
@@ -118,7 +123,9 @@ impl Op {
                 Self::WarpWide(warp_wide::WarpWide::decode(text)?)
             }
             "griddepcontrol" => Self::Dependency(dependency::Dependency::decode(text)?),
-            "bra" | "brx" | "call" | "ret" | "exit" | "trap" | "nanosleep" => {
+            "call" => Self::Call(call::Call::decode(text)?),
+            "ret" if text.is_in_function() => Self::Call(call::Call::decode_return(text)?),
+            "bra" | "brx" | "ret" | "exit" | "trap" | "nanosleep" => {
                 Self::Control(control::Control::decode(text)?)
             }
             _ => return Err(text.refuse("unknown instruction")),
@@ -150,6 +157,7 @@ impl Op {
             Self::Mbarrier(op) => return op.execute(cx, mask),
             Self::Cluster(op) => return op.execute(cx, mask),
             Self::Control(op) => return op.execute(cx, mask),
+            Self::Call(op) => return op.execute(cx, mask),
         }
         Ok(Flow::Next)
     }

@@ -124,7 +124,7 @@ mod tests {
     fn load(directives: &str, body: &str) -> Result<Kernel, LoadError> {
         let module = parse(&source(directives, body)).unwrap();
         let edition = Edition { version: module.version, target: module.target };
-        kernel(&module.functions[0], &Symbols::new(edition))
+        kernel(&module.functions[0], &module.functions, &Symbols::new(edition))
     }
 
     #[test]

@@ -59,15 +59,14 @@ impl<'a> Parser<'a> {
     }
 
     fn function(&mut self, is_kernel: bool) -> Result<Function, LoadError> {
-        if self.peek_is('(') {
-            self.parameters()?; // what a device function returns
-        }
+        let results = if self.peek_is('(') { self.parameters()? } else { Vec::new() };
         let name = self.word()?.to_owned();
         let parameters = if self.peek_is('(') { self.parameters()? } else { Vec::new() };
         let mut function = Function {
             name,
             is_kernel,
             parameters,
+            results,
             max_threads: None,
             min_blocks: None,
             required_threads: None,
@@ -100,9 +99,12 @@ impl<'a> Parser<'a> {
         self.expect('(')?;
         let mut parameters = Vec::new();
         while !self.eat(')') {
-            if !matches!(self.word()?, ".param" | ".reg") {
-                return Err(self.error_before("a parameter is .param or .reg"));
-            }
+            let line = self.line();
+            let is_register = match self.word()? {
+                ".param" => false,
+                ".reg" => true,
+                _ => return Err(self.error_before("a parameter is .param or .reg")),
+            };
             let mut align = None;
             let mut ty = None;
             let name = loop {
@@ -127,7 +129,7 @@ impl<'a> Parser<'a> {
             let ty = ty.ok_or_else(|| self.error_before("a parameter has a type"))?;
             let count = self.extent()?.unwrap_or(1) as u32;
             let align = align.unwrap_or(ty.bytes());
-            parameters.push(Parameter { name, ty, align, count });
+            parameters.push(Parameter { name, ty, align, count, is_register, line });
             self.eat(',');
         }
         Ok(parameters)
@@ -273,6 +275,14 @@ impl<'a> Parser<'a> {
                             }
                             self.expect(';')?;
                             StatementKind::BranchTargets(name.to_owned(), labels)
+                        }
+                        Some(TokenKind::Word(".callprototype")) => {
+                            // What is called by its address, which is refused where it is called.
+                            while !self.eat(';') {
+                                self.at += 1;
+                                self.peek().ok_or_else(|| self.error_before("expected ;"))?;
+                            }
+                            continue;
                         }
                         _ => StatementKind::Label(name.to_owned()),
                     }

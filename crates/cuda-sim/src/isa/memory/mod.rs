@@ -106,8 +106,12 @@ impl Memory {
         if modifiers.hinted() {
             text.source(2, Type::B64)?;
         }
-        let order = modifiers.order();
-        Ok(Self { what, space, order, target: text.address(address, space)?, ty })
+        let (order, target) = (modifiers.order(), text.address(address, space)?);
+        let space = text.space_accessed(address, space);
+        if matches!((&what, space, target.base), (What::Store(_), Some(Space::Param), None)) {
+            return Err(text.refuse("a kernel's parameters are not stored to"));
+        }
+        Ok(Self { what, space, order, target, ty })
     }
 
     /// A hint that something will be accessed soon.
