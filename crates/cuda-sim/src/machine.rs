@@ -7,7 +7,7 @@ use crate::device::Device;
 use crate::error::LoadError;
 use crate::exec::{self, Launch, Order, Stream};
 use crate::fault::Fault;
-use crate::isa::{self, Kernel, Symbols};
+use crate::isa::{self, Edition, Kernel, Symbols};
 use crate::memory::{GlobalMemory, MemoryError};
 use crate::ptx::{self, Initializer, Space};
 
@@ -176,9 +176,11 @@ impl Machine {
             let (major, minor) = self.device.capability;
             let reason =
                 format!("the device has compute capability {major}.{minor}, the PTX is for");
-            return Err(LoadError::new(1, reason, module.target));
+            return Err(LoadError::new(module.target_line, reason, module.target));
         }
-        let mut symbols = Symbols::default();
+        let edition = Edition { version: module.version, target: module.target };
+        edition.check(module.target_line)?;
+        let mut symbols = Symbols::new(edition);
         let mut globals = Vec::new();
         for variable in &module.variables {
             let bytes = variable.count * u64::from(variable.ty.bytes());
@@ -208,7 +210,8 @@ impl Machine {
             }
         }
         let kernels = module.functions.iter().filter(|function| function.is_kernel);
-        let kernels = kernels.map(|function| isa::kernel(function, &symbols).map(Arc::new));
+        let kernels = kernels
+            .map(|function| isa::kernel(function, &module.functions, &symbols).map(Arc::new));
         Ok(Module { kernels: kernels.collect::<Result<_, _>>()?, globals })
     }
 

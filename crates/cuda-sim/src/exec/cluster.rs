@@ -353,7 +353,7 @@ fn take_turn(cx: &mut Cx, kernel: &Kernel, turn: u32) -> Result<(Turn, u32), Sto
                 return Ok((Turn::Waits { event, reply: None }, executed));
             }
             // Those that it waits for may be lanes of the same warp.
-            if !cx.warp.make_way(path.pc) {
+            if !cx.warp.make_way(path) {
                 return Ok((Turn::Over, executed + 1));
             }
             continue;
@@ -363,6 +363,8 @@ fn take_turn(cx: &mut Cx, kernel: &Kernel, turn: u32) -> Result<(Turn, u32), Sto
             Flow::Next => cx.warp.advance(path),
             Flow::Jump(target) => cx.warp.jump(path, mask, target),
             Flow::Scatter(jumps) => cx.warp.scatter(path, &jumps),
+            Flow::Call(entry) => cx.warp.call(path, mask, entry),
+            Flow::Return => cx.warp.leave(path, mask),
             Flow::Exit => {
                 let lane = mask.trailing_zeros();
                 let refuse = |kind| Stop { lane, kind };
@@ -386,7 +388,7 @@ fn take_turn(cx: &mut Cx, kernel: &Kernel, turn: u32) -> Result<(Turn, u32), Sto
             }
             Flow::Yield => {
                 cx.warp.advance(path);
-                if !cx.warp.make_way(path.pc + 1) {
+                if !cx.warp.make_way(path.behind()) {
                     return Ok((Turn::Over, executed + 1));
                 }
             }

@@ -79,6 +79,10 @@ pub(crate) enum Flow {
     /// Some lanes each to other instructions.
     Scatter(Vec<(u32, u32)>),
     Exit,
+    /// Into a function, which starts at an instruction.
+    Call(u32),
+    /// Back to where the function was called from.
+    Return,
     /// On, once the barrier has completed this many phases.
     Wait {
         barrier: u32,

@@ -3,7 +3,9 @@
 use super::holds::{Holds, Role};
 use crate::exec::{PhaseOf, Stop};
 use crate::fault::FaultKind;
-use crate::isa::{Class, Copies, Groups, Kernel, Register, Source, Special, WgmmaGroups};
+use crate::isa::{
+    Activation, Class, Copies, Groups, Kernel, Op, Register, Source, Special, WgmmaGroups,
+};
 use crate::memory::LocalMemory;
 
 pub(crate) const LANES: usize = 32;
@@ -25,15 +27,35 @@ pub(crate) fn lanes(mask: u32) -> impl Iterator<Item = usize> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Path {
     pub(crate) pc: u32,
+    /// By which calls they came there.
+    frame: Frame,
     pub(crate) lanes: u32,
     /// Whether they wait there for other lanes of the warp, and if they let them go first for once.
     pub(crate) parked: bool,
     pub(crate) makes_way: bool,
 }
 
+/// A chain of calls: how many, and which of the warp's chains.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Frame {
+    depth: u32,
+    chain: usize,
+}
+
 impl Path {
-    fn at(pc: u32, lanes: u32) -> Self {
-        Self { pc, lanes, parked: false, makes_way: false }
+    fn at(pc: u32, frame: Frame, lanes: u32) -> Self {
+        Self { pc, frame, lanes, parked: false, makes_way: false }
+    }
+
+    /// The same at the next instruction.
+    pub(crate) fn behind(self) -> Self {
+        Self { pc: self.pc + 1, ..self }
+    }
+
+    /// What paths are in the order of. Those in a function come first, so that they return to those
+    /// that they left; lanes that came by different calls are never one path.
+    fn order(&self) -> (u32, u32, usize) {
+        (u32::MAX - self.frame.depth, self.pc, self.frame.chain)
     }
 }
 
@@ -43,8 +65,11 @@ pub(crate) struct Warp<'a> {
     kernel: &'a Kernel,
     /// Its place in the block.
     pub(crate) index: usize,
-    /// Where its lanes that have not exited stand, by ascending instruction.
+    /// Where its lanes that have not exited stand, in their order.
     paths: Vec<Path>,
+    /// The chains of calls that there have been, but for that of none: of each the last call's
+    /// instruction, and the chain before that.
+    calls: Vec<(u32, Frame)>,
     predicates: Vec<u32>,
     words: Vec<Lanes<u32>>,
     doubles: Vec<Lanes<u64>>,
@@ -85,7 +110,8 @@ impl<'a> Warp<'a> {
         Self {
             kernel,
             index,
-            paths: vec![Path::at(0, lanes)],
+            paths: vec![Path::at(0, Frame::default(), lanes)],
+            calls: Vec::new(),
             predicates: vec![0; predicates],
             words: vec![[0xffff_ffff; LANES]; words],
             doubles: vec![[u64::MAX; LANES]; doubles],
@@ -119,11 +145,11 @@ impl<'a> Warp<'a> {
         paths().find(goes).or(paths().find(waits)).or(self.paths.first()).copied()
     }
 
-    /// Lets the warp's other lanes go before those at an instruction, until all have made way for each
+    /// Lets the warp's other lanes go before those of a path, until all have made way for each
     /// other. Returns whether some are left to go now.
-    pub(crate) fn make_way(&mut self, pc: u32) -> bool {
+    pub(crate) fn make_way(&mut self, path: Path) -> bool {
         for known in &mut self.paths {
-            known.makes_way |= known.pc == pc;
+            known.makes_way |= known.order() == path.order();
         }
         let goes = self.paths.iter().any(|path| !(path.parked || path.makes_way));
         if !goes {
@@ -134,7 +160,7 @@ impl<'a> Warp<'a> {
 
     /// Lets a path wait for the warp's other lanes, if any are on their way.
     pub(crate) fn park(&mut self, path: Path) -> bool {
-        match self.paths.iter_mut().find(|known| known.pc == path.pc) {
+        match self.paths.iter_mut().find(|known| known.order() == path.order()) {
             Some(known) if !known.parked => {
                 known.parked = true;
                 self.paths.iter().any(|path| !path.parked)
@@ -155,13 +181,54 @@ impl<'a> Warp<'a> {
     /// Some lanes of a path go elsewhere, the others to the next instruction.
     pub(crate) fn jump(&mut self, path: Path, lanes: u32, target: u32) {
         self.split(path, lanes);
-        self.put(target, lanes);
+        self.put(target, path.frame, lanes);
+    }
+
+    /// Some lanes of a path go into a function, the others to the next instruction.
+    pub(crate) fn call(&mut self, path: Path, lanes: u32, entry: u32) {
+        self.split(path, lanes);
+        let link = (path.pc, path.frame);
+        let chain = self.calls.iter().position(|known| *known == link).unwrap_or_else(|| {
+            self.calls.push(link);
+            self.calls.len() - 1
+        });
+        let frame = Frame { depth: path.frame.depth + 1, chain: chain + 1 };
+        self.put(entry, frame, lanes);
+    }
+
+    /// Some lanes of a path go behind the call that they came by, the others to the next instruction.
+    pub(crate) fn leave(&mut self, path: Path, lanes: u32) {
+        self.split(path, lanes);
+        if let Some((call, frame)) = self.last_call(path) {
+            self.put(call + 1, frame, lanes);
+        }
+    }
+
+    /// The call that the path came by whose turn it is.
+    pub(crate) fn caller(&self) -> Option<&'a Op> {
+        let (call, _) = self.last_call(self.path()?)?;
+        Some(&self.kernel.code[call as usize].op)
+    }
+
+    fn last_call(&self, path: Path) -> Option<(u32, Frame)> {
+        self.calls.get(path.frame.chain.checked_sub(1)?).copied()
+    }
+
+    /// Makes a function's registers and memory of some lanes as if nothing had written them. Returns the
+    /// function's first instruction.
+    pub(crate) fn enter(&mut self, function: usize, mask: u32) -> u32 {
+        let Activation { entry, registers, local } = &self.kernel.activations[function];
+        for (written, own) in self.written.iter_mut().zip(registers) {
+            written[own.clone()].iter_mut().for_each(|written| *written &= !mask);
+        }
+        lanes(mask).for_each(|lane| self.local.forget(lane, local.clone()));
+        *entry
     }
 
     /// Some lanes of a path go to an instruction each, the others to the next one.
     pub(crate) fn scatter(&mut self, path: Path, jumps: &[(u32, u32)]) {
         self.split(path, jumps.iter().fold(0, |all, (_, lanes)| all | lanes));
-        jumps.iter().for_each(|(target, lanes)| self.put(*target, *lanes));
+        jumps.iter().for_each(|(target, lanes)| self.put(*target, path.frame, *lanes));
     }
 
     /// Some lanes of a path are done, the others go to the next instruction.
@@ -173,19 +240,20 @@ impl<'a> Warp<'a> {
 
     /// Removes a path; those of its lanes that do not leave go to the next instruction.
     fn split(&mut self, path: Path, leaving: u32) {
-        self.paths.retain(|known| known.pc != path.pc);
+        self.paths.retain(|known| known.order() != path.order());
         if path.lanes & !leaving != 0 {
-            self.put(path.pc + 1, path.lanes & !leaving);
+            self.put(path.pc + 1, path.frame, path.lanes & !leaving);
         }
     }
 
-    fn put(&mut self, pc: u32, lanes: u32) {
-        match self.paths.binary_search_by_key(&pc, |known| known.pc) {
+    fn put(&mut self, pc: u32, frame: Frame, lanes: u32) {
+        let path = Path::at(pc, frame, lanes);
+        match self.paths.binary_search_by_key(&path.order(), Path::order) {
             Ok(index) => {
                 let known = &mut self.paths[index];
-                *known = Path::at(pc, known.lanes | lanes);
+                *known = Path { lanes: known.lanes | lanes, ..path };
             }
-            Err(index) => self.paths.insert(index, Path::at(pc, lanes)),
+            Err(index) => self.paths.insert(index, path),
         }
     }
 

@@ -41,7 +41,8 @@ impl AsyncStore {
         if from.len() != elements as usize {
             return Err(text.refuse(format!("{} elements, expected {elements}", from.len())));
         }
-        Ok(Self { to: text.address(0)?, mbarrier: text.address(2)?, space, from, ty })
+        let (to, mbarrier) = (text.address(0, space)?, text.address(2, space)?);
+        Ok(Self { to, mbarrier, space, from, ty })
     }
 
     pub(super) fn execute(&self, cx: &mut Cx, mask: u32) -> Result<(), Stop> {

@@ -50,19 +50,22 @@ impl Barrier {
                 Ok(Self::MbarrierInit)
             }
             "membar" | "fence" => {
-                let mut order = Ordering::default();
-                while order.eat(text) {}
+                let levels: &[&str] = match text.mnemonic() {
+                    "membar" => &["cta", "gl", "sys"],
+                    _ => &["cta", "cluster", "gpu", "sys"],
+                };
+                let order = match text.mnemonic() {
+                    "membar" => None,
+                    _ => ["sc", "acq_rel", "acquire", "release"].into_iter().find(|o| text.eat(o)),
+                };
+                let level = levels.iter().find(|level| text.eat(level));
+                let level = level.ok_or_else(|| text.refuse("expected a scope"))?;
                 text.finish(0)?;
-                if ["weak", "relaxed", "volatile", "mmio"].iter().any(|word| text.has(word)) {
-                    return Err(text.refuse("an order of accesses, not of fences"));
-                }
-                if text.mnemonic() == "membar" || !(order.acquire || order.release) {
-                    (order.acquire, order.release) = (true, true);
-                }
+                let order = Ordering::default().with(order.unwrap_or("acq_rel")).with(level);
                 Ok(Self::Fence(order))
             }
             _ => {
-                if text.eat("warp") {
+                if text.mnemonic() == "bar" && text.eat("warp") {
                     if !text.eat("sync") {
                         return Err(text.refuse("expected .sync"));
                     }
@@ -79,7 +82,9 @@ impl Barrier {
                     [("popc", Reduction::Count), ("and", Reduction::All), ("or", Reduction::Any)];
                 let function = if votes { text.one_of(&functions) } else { None };
                 // The lanes of a warp wait for each other at a barrier without it as well.
-                text.eat("aligned");
+                if text.mnemonic() == "barrier" {
+                    text.eat("aligned");
+                }
                 let vote = if votes { Some(Self::decode_vote(text, function)?) } else { None };
                 // The result comes before the barrier and the number of threads, the predicate after.
                 let first = usize::from(votes);
@@ -93,6 +98,12 @@ impl Barrier {
                     return Err(text.refuse("an arrival says of how many threads"));
                 }
                 let barrier = text.source(first, Type::U32)?;
+                if matches!(barrier, Source::Immediate(number) if number >= BARRIERS.into()) {
+                    return Err(text.refuse(format!("barriers are numbered below {BARRIERS}")));
+                }
+                if matches!(threads, Some(Source::Immediate(count)) if count % 32 != 0) {
+                    return Err(text.refuse("whole warps come to a barrier"));
+                }
                 Ok(Self::Block { waits, barrier, threads, vote })
             }
         }
@@ -112,7 +123,12 @@ impl Barrier {
         };
         let mut operands = 0;
         if of_maps {
-            while order.eat(text) {}
+            let word = ["acquire", "release"].into_iter().find(|word| text.eat(word));
+            let scope = ["cta", "cluster", "gpu", "sys"].into_iter().find(|scope| text.eat(scope));
+            let (Some(word), Some(scope)) = (word, scope) else {
+                return Err(text.refuse("expected .acquire or .release, and a scope"));
+            };
+            order = order.with(word).with(scope);
             operands = if order.acquire { 2 } else { 0 };
         } else if shared {
             let spaces = [
@@ -123,11 +139,8 @@ impl Barrier {
             (shared, global) = text.one_of(&spaces).unwrap_or((true, true));
         }
         text.finish(operands)?;
-        if of_maps && order.acquire == order.release {
-            return Err(text.refuse("expected .acquire or .release"));
-        }
         if operands > 0 {
-            text.address(0)?;
+            text.address(0, None)?;
             if !matches!(text.operand(1)?, Operand::Integer(128)) {
                 return Err(text.refuse("a tensor map has 128 bytes"));
             }

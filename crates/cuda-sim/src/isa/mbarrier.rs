@@ -4,6 +4,7 @@
 //! tries again it sleeps until the phase is complete: a program that does not ask again is caught, and one
 //! that does takes no time.
 
+use super::availability::{COUNTED_ARRIVAL, require};
 use super::decode::{Target, Text};
 use super::memory::addresses;
 use super::program::{Register, Source};
@@ -95,7 +96,7 @@ impl Mbarrier {
             "init" => {
                 let space = local(text)?;
                 bits(text, 2)?;
-                let at = At { space, target: text.address(0)? };
+                let at = At { space, target: text.address(0, space)? };
                 Ok(Self::Init { at, count: text.source(1, Type::U32)? })
             }
             "inval" => Ok(Self::Invalidate { at: At::decode_own(text)? }),
@@ -105,7 +106,8 @@ impl Mbarrier {
                 }
                 let space = eat_space(text);
                 bits(text, 2)?;
-                let at = At { space: shared(text, space)?, target: text.address(0)? };
+                let space = shared(text, space)?;
+                let at = At { space, target: text.address(0, space)? };
                 let bytes = text.source(1, Type::U32)?;
                 Ok(match action {
                     "expect_tx" => Self::Expect { at, bytes },
@@ -130,7 +132,7 @@ impl Mbarrier {
                     text.source(3, Type::U32)?;
                 }
                 let of = text.source(2, if is_parity { Type::U32 } else { Type::B64 })?;
-                let (to, at) = (text.predicate(0)?, At { space, target: text.address(1)? });
+                let (to, at) = (text.predicate(0)?, At { space, target: text.address(1, space)? });
                 Ok(Self::Wait(Wait { at, of, is_parity, sleeps, acquires, to }))
             }
         }
@@ -145,6 +147,9 @@ impl Mbarrier {
         let operands = text.operand_count();
         // Bytes and the incomplete arrival's count must be given, another count may.
         bits(text, if expects || !may_complete { 3 } else { operands.clamp(2, 3) })?;
+        if operands == 3 && may_complete && !expects {
+            require(text, COUNTED_ARRIVAL)?;
+        }
         let to = match text.operand(0)? {
             Operand::Sink => None,
             _ if space == Some(Space::SharedCluster) => {
@@ -152,7 +157,7 @@ impl Mbarrier {
             }
             _ => Some(text.destination(0, Type::B64)?),
         };
-        let at = At { space, target: text.address(1)? };
+        let at = At { space, target: text.address(1, space)? };
         let given = if operands == 3 { Some(text.source(2, Type::U32)?) } else { None };
         let (expects, count) = if expects { (given, None) } else { (None, given) };
         Ok(Self::Arrive(Arrive {
@@ -225,7 +230,7 @@ impl At {
     pub(super) fn decode_own(text: &Text) -> Result<Self, LoadError> {
         let space = local(text)?;
         bits(text, 1)?;
-        Ok(Self { space, target: text.address(0)? })
+        Ok(Self { space, target: text.address(0, space)? })
     }
 
     /// The rank of the block, and the address in its shared memory, for each lane.

@@ -4,8 +4,10 @@
 //! executed. Whatever a family does not know is refused when the module is loaded.
 
 mod async_store;
+mod availability;
 mod barrier;
 mod bulk;
+mod call;
 mod carry;
 mod cluster;
 mod compare;
@@ -18,6 +20,7 @@ mod float;
 mod in_space;
 mod integer;
 mod lanewise;
+mod link;
 mod matrix;
 mod mbarrier;
 mod memory;
@@ -27,10 +30,13 @@ mod rounding;
 mod warp_wide;
 mod wgmma;
 
+pub(crate) use availability::Edition;
 pub(crate) use bulk::Groups;
 pub(crate) use decode::Symbols;
 pub(crate) use memory::Copies;
-pub(crate) use program::{Class, Instruction, Kernel, Register, Source, Special, kernel};
+pub(crate) use program::{
+    Activation, Class, Instruction, Kernel, Register, Source, Special, kernel,
+};
 pub(crate) use wgmma::Groups as WgmmaGroups;
 
 use crate::error::LoadError;
@@ -63,10 +69,12 @@ pub(crate) enum Op {
     WarpWide(warp_wide::WarpWide),
     Dependency(dependency::Dependency),
     Control(control::Control),
+    Call(call::Call),
 }
 
 impl Op {
     fn decode(text: &Text) -> Result<Self, LoadError> {
+        availability::check(text)?;
         Ok(match text.mnemonic() {
             "addc" | "subc" | "madc" => Self::Carry(carry::Carry::decode(text)?),
             "add" | "sub" | "mad" if text.has("cc") => Self::Carry(carry::Carry::decode(text)?),
@@ -115,7 +123,9 @@ impl Op {
                 Self::WarpWide(warp_wide::WarpWide::decode(text)?)
             }
             "griddepcontrol" => Self::Dependency(dependency::Dependency::decode(text)?),
-            "bra" | "brx" | "call" | "ret" | "exit" | "trap" | "nanosleep" => {
+            "call" => Self::Call(call::Call::decode(text)?),
+            "ret" if text.is_in_function() => Self::Call(call::Call::decode_return(text)?),
+            "bra" | "brx" | "ret" | "exit" | "trap" | "nanosleep" => {
                 Self::Control(control::Control::decode(text)?)
             }
             _ => return Err(text.refuse("unknown instruction")),
@@ -147,6 +157,7 @@ impl Op {
             Self::Mbarrier(op) => return op.execute(cx, mask),
             Self::Cluster(op) => return op.execute(cx, mask),
             Self::Control(op) => return op.execute(cx, mask),
+            Self::Call(op) => return op.execute(cx, mask),
         }
         Ok(Flow::Next)
     }

@@ -83,6 +83,7 @@ impl SetMaxRegisters {
 mod tests {
     use super::at_entry;
     use crate::error::LoadError;
+    use crate::isa::availability::Edition;
     use crate::isa::decode::Symbols;
     use crate::isa::program::{Kernel, kernel};
     use crate::ptx::parse;
@@ -122,7 +123,8 @@ mod tests {
 
     fn load(directives: &str, body: &str) -> Result<Kernel, LoadError> {
         let module = parse(&source(directives, body)).unwrap();
-        kernel(&module.functions[0], &Symbols::default())
+        let edition = Edition { version: module.version, target: module.target };
+        kernel(&module.functions[0], &module.functions, &Symbols::new(edition))
     }
 
     #[test]

@@ -5,18 +5,19 @@ use cuda_sim::fault::FaultKind;
 use super::harness::{caught, caught_in_cluster, line, race};
 
 /// `p` holds in the first thread. There is an mbarrier of one arrival at 2048. Four lines.
-const START: &str = "setp.eq.u32 p, thread, 0;\n@p mbarrier.init.shared.b64 [2048], 1;\n\
+const START: &str = "setp.eq.u32 p, thread, 0;\n@p mbarrier.init.shared.b64 [memory+2048], 1;\n\
     @p fence.mbarrier_init.release.cluster;\nbar.sync 0;\n";
 
 /// The start of the buffer is copied to that of shared memory. Two lines.
-const LOAD: &str = "@p mbarrier.arrive.expect_tx.shared.b64 _, [2048], 128;\n\
-    @p cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [0], [buffer], 128, [2048];\n";
+const LOAD: &str = "@p mbarrier.arrive.expect_tx.shared.b64 _, [memory+2048], 128;\n\
+    @p cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [memory], [buffer], 128, [memory+2048];\n";
 
 /// All threads wait for that. Two lines.
-const WAIT: &str = "wait: mbarrier.try_wait.parity.shared.b64 q, [2048], 0;\n@!q bra wait;\n";
+const WAIT: &str =
+    "wait: mbarrier.try_wait.parity.shared.b64 q, [memory+2048], 0;\n@!q bra wait;\n";
 
 /// The start of shared memory is copied to that of the buffer. Two lines.
-const STORE: &str = "@p cp.async.bulk.global.shared::cta.bulk_group [buffer], [0], 128;\n\
+const STORE: &str = "@p cp.async.bulk.global.shared::cta.bulk_group [buffer], [memory], 128;\n\
     @p cp.async.bulk.commit_group;\n";
 
 #[test]
@@ -28,7 +29,7 @@ fn a_copy_is_read_before_the_wait() {
         1,
         64,
         &format!(
-            "{START}{LOAD}wait: mbarrier.try_wait.parity.«relaxed.cta.|»shared.b64 q, [2048], 0;\n\
+            "{START}{LOAD}wait: mbarrier.try_wait.parity.«relaxed.cta.|»shared.b64 q, [memory+2048], 0;\n\
              @!q bra wait;\nand.b32 s, s, 127; ld.shared.u32 a, [s];"
         ),
     );
@@ -40,32 +41,32 @@ fn a_stage_is_overwritten_before_consumers_have_released_it() {
     // Warp 0 fills it three times, warp 1 reads it. The second mbarrier says that it is empty.
     let body = |wait: &str, read: &str| {
         format!(
-            "setp.eq.u32 p, thread, 0;\n@p mbarrier.init.shared.b64 [2048], 1;\n\
-             @p mbarrier.init.shared.b64 [2056], 32;\n@p fence.mbarrier_init.release.cluster;\nbar.sync 0;\n\
+            "setp.eq.u32 p, thread, 0;\n@p mbarrier.init.shared.b64 [memory+2048], 1;\n\
+             @p mbarrier.init.shared.b64 [memory+2056], 32;\n@p fence.mbarrier_init.release.cluster;\nbar.sync 0;\n\
              mov.u32 c, 0; setp.gt.u32 q, thread, 31;\n@q bra consume;\n@!p bra end;\n\
              produce:\nxor.b32 d, c, 1; and.b32 d, d, 1;\n\
-             {wait}mbarrier.arrive.expect_tx.shared.b64 _, [2048], 128;\n\
-             cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [0], [buffer], 128, [2048];\n\
+             {wait}mbarrier.arrive.expect_tx.shared.b64 _, [memory+2048], 128;\n\
+             cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [memory], [buffer], 128, [memory+2048];\n\
              add.u32 c, c, 1; setp.lt.u32 q, c, 3;\n@q bra produce;\nbra end;\n\
              consume:\nand.b32 d, c, 1;\n\
-             full: mbarrier.try_wait.parity.shared.b64 q, [2048], d;\n@!q bra full;\n\
+             full: mbarrier.try_wait.parity.shared.b64 q, [memory+2048], d;\n@!q bra full;\n\
              sub.u32 a, s, 128;\n{read}add.u32 c, c, 1; setp.lt.u32 q, c, 3;\n@q bra consume;\nend:"
         )
     };
-    let wait = "empty: mbarrier.try_wait.parity.shared.b64 q, [2056], d;\n@!q bra empty;\n";
-    let read = "ld.shared.u32 b, [a];\nmbarrier.arrive.shared.b64 _, [2056];\n";
+    let wait = "empty: mbarrier.try_wait.parity.shared.b64 q, [memory+2056], d;\n@!q bra empty;\n";
+    let read = "ld.shared.u32 b, [a];\nmbarrier.arrive.shared.b64 _, [memory+2056];\n";
     // The producer does not know that what it filled has ever come.
     let (_, fault) = caught(1, 64, &body(&format!("«|{wait}»"), read));
     assert_eq!(*fault.kind, FaultKind::PendingCopy { address: 0 });
     // Consumers say that they have read it before they have.
-    let early = "«mbarrier.arrive.shared.b64 _, [2056];\n|»ld.shared.u32 b, [a];\n\
-         «|mbarrier.arrive.shared.b64 _, [2056];\n»";
+    let early = "«mbarrier.arrive.shared.b64 _, [memory+2056];\n|»ld.shared.u32 b, [a];\n\
+         «|mbarrier.arrive.shared.b64 _, [memory+2056];\n»";
     let (_, fault) = caught(1, 64, &body(wait, early));
     assert_eq!(race(&fault), ("shared", 0, "warp 1", "write after read"));
     assert_eq!(fault.thread, [0, 0, 0]);
     // Or say it to nobody.
     let relaxed = "ld.shared.u32 b, [a];\n\
-         mbarrier.arrive.«relaxed.cta|release.cta».shared.b64 _, [2056];\n";
+         mbarrier.arrive.«relaxed.cta|release.cta».shared.b64 _, [memory+2056];\n";
     let (_, fault) = caught(1, 64, &body(wait, relaxed));
     assert_eq!(*fault.kind, FaultKind::PendingCopy { address: 0 });
 }
@@ -85,7 +86,7 @@ fn a_store_meets_what_was_written_without_a_proxy_fence() {
     // So does a tensor's, and a copy over what was written.
     let body = format!(
         "{START}st.shared.u32 [s], thread;\n«|fence.proxy.async;» bar.sync 0;\n\
-         @p cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [map, {{0, 0}}], [0];\n\
+         @p cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [map, {{0, 0}}], [memory];\n\
          @p cp.async.bulk.commit_group;\n@p cp.async.bulk.wait_group 0;"
     );
     let (_, fault) = caught(1, 64, &body);
@@ -103,7 +104,7 @@ fn an_mbarrier_is_not_announced_to_copies() {
         1,
         32,
         &format!(
-            "setp.eq.u32 p, thread, 0;\n@p mbarrier.init.shared.b64 [2048], 1;\n\
+            "setp.eq.u32 p, thread, 0;\n@p mbarrier.init.shared.b64 [memory+2048], 1;\n\
              «|@p fence.mbarrier_init.release.cluster;»\nbar.sync 0;\n{LOAD}{WAIT}"
         ),
     );
@@ -115,7 +116,7 @@ fn an_mbarrier_is_not_announced_to_copies() {
 fn an_mbarrier_is_announced_by_a_proxy_fence_too() {
     // In later phases as well, when threads have arrived at it since.
     let wait = WAIT.replace("wait:", "again:").replace("bra wait", "bra again");
-    let again = LOAD.to_owned() + &wait.replace("[2048], 0", "[2048], 1");
+    let again = LOAD.to_owned() + &wait.replace("2048], 0", "2048], 1");
     let body = format!("{START}{LOAD}{WAIT}bar.sync 0;\n{again}").replace(
         "@p fence.mbarrier_init.release.cluster;",
         "«fence.proxy.async.global;|fence.proxy.async.shared::cta;»",
@@ -137,7 +138,7 @@ fn other_bytes_are_expected_than_come() {
     }
     // More than an mbarrier can count, together with those of the copy.
     let body = format!(
-        "{START}@p mbarrier.expect_tx.relaxed.cta.shared.b64 [2048], «1048448|0»;\n{LOAD}{WAIT}"
+        "{START}@p mbarrier.expect_tx.relaxed.cta.shared.b64 [memory+2048], «1048448|0»;\n{LOAD}{WAIT}"
     );
     let (_, fault) = caught(1, 32, &body);
     assert_eq!(line(&fault), 5);
@@ -158,7 +159,7 @@ fn a_buffer_is_reused_before_a_store_has_read_it() {
     let body = format!(
         "{START}st.shared.u32 [s], thread;\nst.shared.u32 [s+128], thread;\n\
          fence.proxy.async; bar.sync 0;\n{STORE}\
-         @p cp.async.bulk.global.shared::cta.bulk_group [buffer+128], [128], 128;\n\
+         @p cp.async.bulk.global.shared::cta.bulk_group [buffer+128], [memory+128], 128;\n\
          @p cp.async.bulk.commit_group;\n@p cp.async.bulk.wait_group.read 1; bar.sync 0;\n\
          st.shared.u32 [s+«128|0»], 0;\n@p cp.async.bulk.wait_group 0;"
     );
@@ -187,8 +188,8 @@ fn a_thread_exits_before_its_store_has_read() {
 fn sizes_and_addresses_are_in_units_of_16_bytes() {
     let load = |to: &str, from: &str, bytes: &str| {
         format!(
-            "{START}mov.u32 a, {bytes};\n@p mbarrier.arrive.expect_tx.shared.b64 _, [2048], a;\n\
-             @p cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [{to}], [{from}], a, [2048];\n\
+            "{START}mov.u32 a, {bytes};\n@p mbarrier.arrive.expect_tx.shared.b64 _, [memory+2048], a;\n\
+             @p cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [memory+{to}], [{from}], a, [memory+2048];\n\
              {WAIT}"
         )
     };
@@ -219,10 +220,10 @@ fn a_store_is_of_shared_memory_that_is_there() {
         "{START}st.shared.u32 [s], thread; st.shared.u32 [s+3968], thread;\n\
          fence.proxy.async; bar.sync 0;\n{STORE}@p cp.async.bulk.wait_group 0;"
     );
-    let (_, fault) = caught(1, 32, &body.replace("[0], 128", "[«3984|3968»], 128"));
+    let (_, fault) = caught(1, 32, &body.replace("[memory], 128", "[memory+«3984|3968»], 128"));
     let (space, address, bytes, near) = ("shared", 3984, 128, Some((0, 4096)));
     assert_eq!(*fault.kind, FaultKind::OutOfBounds { space, address, bytes, near });
-    let (_, fault) = caught(1, 32, &body.replace("[0], 128", "[«16|0»], 128"));
+    let (_, fault) = caught(1, 32, &body.replace("[memory], 128", "[memory+«16|0»], 128"));
     let (space, address) = ("shared", 128);
     assert_eq!(*fault.kind, FaultKind::UninitializedMemory { space, address });
 }
@@ -233,11 +234,11 @@ const MEET: &str = "barrier.cluster.arrive;\nbarrier.cluster.wait;\n";
 #[test]
 fn a_copy_goes_to_a_block_that_has_exited() {
     let body = format!(
-        "{START}@p mbarrier.arrive.expect_tx.shared.b64 _, [2048], 128;\n\
+        "{START}@p mbarrier.arrive.expect_tx.shared.b64 _, [memory+2048], 128;\n\
          barrier.cluster.arrive; mov.u32 block, %cluster_ctarank; setp.ne.u32 q, block, 0;\n\
          «@q ret;|»\nbarrier.cluster.wait; mov.u16 h, 3; setp.eq.and.u32 q, block, 0, p;\n\
          @q cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster \
-         [0], [buffer], 128, [2048], h;\n{WAIT}{MEET}"
+         [memory], [buffer], 128, [memory+2048], h;\n{WAIT}{MEET}"
     );
     let (_, fault) = caught_in_cluster(2, 32, &body);
     assert_eq!((line(&fault), *fault.kind), (8, FaultKind::ExitedBlock { rank: 1 }));
@@ -251,11 +252,11 @@ fn a_copy_goes_to_a_block_that_has_exited() {
 fn a_copy_from_block_to_block_goes_to_another_and_its_mbarrier() {
     let body = |to: &str, mbarrier: &str| {
         format!(
-            "{START}@p mbarrier.arrive.expect_tx.shared.b64 _, [2048], 128;\n\
+            "{START}@p mbarrier.arrive.expect_tx.shared.b64 _, [memory+2048], 128;\n\
              st.shared.u32 [s+1024], thread; fence.proxy.async;\n{MEET}\
              mov.u32 block, %cluster_ctarank; xor.b32 block, block, 1; mov.u32 c, 0; mov.u32 d, 2048;\n\
              mapa.shared::cluster.u32 a, c, {to}; mapa.shared::cluster.u32 b, d, {mbarrier};\n\
-             @p cp.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes [a], [1024], 128, [b];\n\
+             @p cp.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes [a], [memory+1024], 128, [b];\n\
              {WAIT}ld.shared.u32 a, [s];\n{MEET}"
         )
     };
@@ -288,12 +289,12 @@ fn a_copy_from_block_to_block_goes_to_another_and_its_mbarrier() {
 #[test]
 fn what_is_added_in_another_block_is_read_before_the_wait() {
     let body = format!(
-        "{START}@p mbarrier.arrive.expect_tx.shared.b64 _, [2048], 128;\n\
+        "{START}@p mbarrier.arrive.expect_tx.shared.b64 _, [memory+2048], 128;\n\
          st.shared.u32 [s], 1; st.shared.u32 [s+1024], thread; fence.proxy.async;\n{MEET}\
          mov.u32 block, %cluster_ctarank; xor.b32 block, block, 1; mov.u32 c, 0; mov.u32 d, 2048;\n\
          mapa.shared::cluster.u32 a, c, block; mapa.shared::cluster.u32 b, d, block;\n\
          @p cp.reduce.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes.add.u32 \
-         [a], [1024], 128, [b];\nbarrier.cluster.arrive.relaxed; barrier.cluster.wait;\n\
+         [a], [memory+1024], 128, [b];\nbarrier.cluster.arrive.relaxed; barrier.cluster.wait;\n\
          «|{WAIT}»ld.shared.u32 a, [s];\n{MEET}"
     );
     let (_, fault) = caught_in_cluster(2, 32, &body);
@@ -313,7 +314,7 @@ fn global_memory_is_copied_that_was_written_without_a_proxy_fence() {
     // What was written before the launch needs none, nor what a copy has written.
     let body = format!(
         "{START}st.shared.u32 [s+1024], thread;\nfence.proxy.async.shared::cta; bar.sync 0;\n\
-         «st.global.u32 [at], thread;|@p cp.async.bulk.global.shared::cta.bulk_group [buffer], [1024], 128;»\n\
+         «st.global.u32 [at], thread;|@p cp.async.bulk.global.shared::cta.bulk_group [buffer], [memory+1024], 128;»\n\
          @p cp.async.bulk.commit_group;\n@p cp.async.bulk.wait_group 0;\nbar.sync 0;\n{LOAD}{WAIT}"
     );
     let (buffer, fault) = caught(1, 32, &body);
@@ -326,7 +327,7 @@ fn blocks_store_to_the_same_place() {
     let body = format!(
         "{START}st.shared.u32 [s], thread;\nfence.proxy.async; bar.sync 0;\n\
          mad.wide.u32 at, block, «0|128», buffer;\n\
-         @p cp.async.bulk.global.shared::cta.bulk_group [at], [0], 128;\n\
+         @p cp.async.bulk.global.shared::cta.bulk_group [at], [memory], 128;\n\
          @p cp.async.bulk.commit_group;\n@p cp.async.bulk.wait_group 0;"
     );
     let (buffer, fault) = caught(2, 32, &body);
@@ -342,17 +343,17 @@ fn blocks_store_to_the_same_place() {
 
 #[test]
 fn copies_of_threads_are_read_before_their_mbarrier_is_waited_for() {
-    let start = START.replace("[2048], 1;", "[2048], 32;");
+    let start = START.replace("2048], 1;", "2048], 32;");
     let body = format!(
         "{start}cp.async.ca.shared.global [s], [at], 4;\n\
-         cp.async.mbarrier.arrive.noinc.shared.b64 [2048];\n«|{WAIT}»ld.shared.u32 a, [s];"
+         cp.async.mbarrier.arrive.noinc.shared.b64 [memory+2048];\n«|{WAIT}»ld.shared.u32 a, [s];"
     );
     let (_, fault) = caught(1, 32, &body);
     assert_eq!((line(&fault), *fault.kind), (6, FaultKind::PendingCopy { address: 0 }));
     // Without .noinc there is one more to come for each.
     let body = format!(
         "{start}cp.async.ca.shared.global [s], [at], 4;\n\
-         cp.async.mbarrier.arrive«|.noinc».shared.b64 [2048];\n{WAIT}ld.shared.u32 a, [s];"
+         cp.async.mbarrier.arrive«|.noinc».shared.b64 [memory+2048];\n{WAIT}ld.shared.u32 a, [s];"
     );
     let (_, fault) = caught(1, 32, &body);
     let (rank, address, phase, bytes) = (0, 2048, 0, 0);
@@ -363,9 +364,9 @@ fn copies_of_threads_are_read_before_their_mbarrier_is_waited_for() {
 /// A load of a box by the first thread, of `map` at some coordinates to an address. Two lines.
 fn load_box(map: &str, coordinates: &str, to: &str) -> String {
     format!(
-        "@p mbarrier.arrive.expect_tx.shared.b64 _, [2048], 128;\n\
+        "@p mbarrier.arrive.expect_tx.shared.b64 _, [memory+2048], 128;\n\
          @p cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes \
-         [{to}], [{map}, {{{coordinates}}}], [2048];\n"
+         [memory+{to}], [{map}, {{{coordinates}}}], [memory+2048];\n"
     )
 }
 

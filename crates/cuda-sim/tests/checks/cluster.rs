@@ -179,7 +179,7 @@ fn addresses_of_blocks_that_there_are_not() {
         2,
         1,
         in_cluster!(
-            "mbarrier.init.shared.b64 [0], 1; mov.u64 x, 0; cvta.shared.u64 x, x; mapa.u64 x, x, «d|c»;\n\
+            "mbarrier.init.shared.b64 [memory], 1; mov.u64 x, 0; cvta.shared.u64 x, x; mapa.u64 x, x, «d|c»;\n\
          barrier.cluster.arrive; barrier.cluster.wait;\nmbarrier.test_wait.parity.b64 q, [x], 1;\n\
          barrier.cluster.arrive; barrier.cluster.wait;"
         ),
@@ -194,12 +194,12 @@ fn an_asynchronous_store_that_is_not_waited_for() {
         2,
         1,
         in_cluster!(
-            "mbarrier.init.shared.b64 [0], 1; mov.u32 s, 0;\n\
-         mbarrier.arrive.expect_tx.shared.b64 _, [0], 4; mapa.shared::cluster.u32 a, s, d;\n\
+            "mbarrier.init.shared.b64 [memory], 1; mov.u32 s, 0;\n\
+         mbarrier.arrive.expect_tx.shared.b64 _, [memory], 4; mapa.shared::cluster.u32 a, s, d;\n\
          barrier.cluster.arrive; barrier.cluster.wait;\n\
          st.async.shared::cluster.mbarrier::complete_tx::bytes.b32 [a+64], c, [a];\n\
          barrier.cluster.arrive; barrier.cluster.wait;\n\
-         «|wait: mbarrier.try_wait.parity.shared.b64 q, [0], 0; @!q bra wait;»\nld.shared.u32 b, [64];\n\
+         «|wait: mbarrier.try_wait.parity.shared.b64 q, [memory], 0; @!q bra wait;»\nld.shared.u32 b, [memory+64];\n\
          barrier.cluster.arrive; barrier.cluster.wait;"
         ),
     );
@@ -208,11 +208,11 @@ fn an_asynchronous_store_that_is_not_waited_for() {
         2,
         1,
         in_cluster!(
-            "mbarrier.init.shared.b64 [0], 1; mov.u32 s, 0;\n\
-         mbarrier.arrive.expect_tx.shared.b64 _, [0], 4; mapa.shared::cluster.u32 a, s, d;\n\
+            "mbarrier.init.shared.b64 [memory], 1; mov.u32 s, 0;\n\
+         mbarrier.arrive.expect_tx.shared.b64 _, [memory], 4; mapa.shared::cluster.u32 a, s, d;\n\
          barrier.cluster.arrive; barrier.cluster.wait;\n\
          st.async.shared::cluster.mbarrier::complete_tx::bytes.b32 [a+64], c, [«s|a»];\n\
-         wait: mbarrier.try_wait.parity.shared.b64 q, [0], 0;\n@!q bra wait;\n\
+         wait: mbarrier.try_wait.parity.shared.b64 q, [memory], 0;\n@!q bra wait;\n\
          barrier.cluster.arrive; barrier.cluster.wait;"
         ),
     );

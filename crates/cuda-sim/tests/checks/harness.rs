@@ -53,7 +53,7 @@ const MAP: TensorMap = TensorMap {
 fn run(case: &Case, variant: usize, order: Order) -> Result<u64, (u64, Fault)> {
     // The body starts in line 6.
     let ptx = format!(
-        ".version 8.0\n.target sm_90a\n.address_size 64\n\
+        ".version 8.6\n.target sm_90a\n.address_size 64\n\
          .visible .entry planted(.param .u64 buffer_param, .param .u64 other_param, .param .align 64 .b8 \
          map_param[128]) {} {{ .shared .align 128 .b8 memory[4096]; .reg .pred p, q; .reg .b16 h; .reg .b32 a, b, c, d, thread, block, s; \
          .reg .b64 buffer, other, map, at, x; .reg .f32 f;\n\

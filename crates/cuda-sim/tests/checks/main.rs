@@ -45,8 +45,8 @@ fn atomics_meet_plain_accesses_without_a_barrier() {
     let (_, fault) = caught(
         1,
         64,
-        "setp.eq.u32 p, thread, 0;\n@p st.shared.u32 [0], 0;\n\
-         «|bar.sync 0;»\nsetp.eq.u32 q, thread, 32;\n@q atom.shared.add.u32 a, [0], 1;",
+        "setp.eq.u32 p, thread, 0;\n@p st.shared.u32 [memory], 0;\n\
+         «|bar.sync 0;»\nsetp.eq.u32 q, thread, 32;\n@q atom.shared.add.u32 a, [memory], 1;",
     );
     let (space, address, _, order) = race_or_unwritten(&fault);
     assert_eq!((space, address), ("shared", 0));
@@ -55,8 +55,8 @@ fn atomics_meet_plain_accesses_without_a_barrier() {
     let (_, fault) = caught(
         1,
         64,
-        "setp.eq.u32 p, thread, 0;\n@p st.shared.u32 [0], 0;\nbar.sync 0;\n\
-         atom.shared.add.u32 a, [0], 1;\n«|bar.sync 0;»\nld.shared.u32 b, [0];",
+        "setp.eq.u32 p, thread, 0;\n@p st.shared.u32 [memory], 0;\nbar.sync 0;\n\
+         atom.shared.add.u32 a, [memory], 1;\n«|bar.sync 0;»\nld.shared.u32 b, [memory];",
     );
     assert_eq!(race(&fault).3, "read after atomic access");
     assert_eq!((line(&fault), race(&fault).1), (5, 0));
@@ -239,7 +239,7 @@ fn misaligned_accesses() {
     let (buffer, fault) = caught(1, 1, "ld.global.v2.u32 {a, b}, [buffer+«4|8»];");
     let expected = FaultKind::Misaligned { space: "global", address: buffer + 4, alignment: 8 };
     assert_eq!((line(&fault), *fault.kind), (0, expected));
-    let (_, fault) = caught(1, 1, "st.shared.u32 [«2|4»], 0;");
+    let (_, fault) = caught(1, 1, "st.shared.u32 [memory+«2|4»], 0;");
     assert_eq!(*fault.kind, FaultKind::Misaligned { space: "shared", address: 2, alignment: 4 });
 }
 

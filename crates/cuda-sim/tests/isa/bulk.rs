@@ -327,7 +327,7 @@ fn other_forms_are_refused_by_name() {
     for (body, reason) in [
         (
             "cp.async.bulk.global.shared::cta.bulk_group.cp_mask [x0], [w0], 16, h0;",
-            ".cp_mask is Blackwell's",
+            "needs PTX ISA 8.6 and sm_100",
         ),
         (
             "cp.async.bulk.shared::cta.global.mbarrier::complete_tx::bytes.ignore_oob [w0], [x0], 16, 0, 0, [w1];",

@@ -256,18 +256,40 @@ pub fn check<const N: usize>(
 
 /// What loading a kernel with this body is refused for.
 pub fn refusal(body: &str) -> String {
+    load(NEWEST, body).expect_err(body)
+}
+
+/// A version of the PTX ISA, a target, and the device that runs it.
+pub type Edition = (&'static str, &'static str, &'static str);
+
+/// What most tests are written for.
+const NEWEST: Edition = ("8.6", "sm_90a", "sm_90");
+
+/// Loads a kernel with this body, in a module of this edition.
+pub fn load((version, target, device): Edition, body: &str) -> Result<(), String> {
     let ptx = format!(
-        ".version 8.6\n.target sm_90a\n.address_size 64\n.visible .entry test()\n{{\n\
+        ".version {version}\n.target {target}\n.address_size 64\n.visible .entry test()\n{{\n\
          .reg .pred p, q; .reg .b16 h<8>; .reg .b32 w<8>; .reg .b64 x<8>;\n{body}\nret;\n}}\n"
     );
-    machine().load(&ptx).map(|_| ()).expect_err("it is refused").to_string()
+    let machine = Machine::new(Device::named(device).expect("it is known"));
+    machine.load(&ptx).map(|_| ()).map_err(|error| error.to_string())
 }
 
 /// Runs `code` in one block. `inputs` are arrays in global memory under the names of registers that
 /// hold their addresses; there are 16 KiB of shared memory. Gives each thread's `d`.
 pub fn run_block(threads: u32, inputs: &[(&str, &[u32])], code: &str) -> Vec<u32> {
+    run_block_of(NEWEST, threads, inputs, code)
+}
+
+/// [`run_block`] in a module of this edition.
+pub fn run_block_of(
+    edition: Edition,
+    threads: u32,
+    inputs: &[(&str, &[u32])],
+    code: &str,
+) -> Vec<u32> {
     let launch = Launch { block: [threads, 1, 1], ..Launch::default() };
-    run(&launch, inputs, code, "mov.u32 thread, %tid.x;")
+    run(edition, &launch, inputs, code, "mov.u32 thread, %tid.x;")
 }
 
 /// Runs `code` as [`run_block`] does, in so many blocks, of which each few form a cluster. Gives each
@@ -283,11 +305,17 @@ pub fn run_clusters(
     let launch = Launch { grid, cluster, block, ..Launch::default() };
     let number = "mov.u32 thread, %ctaid.x; mov.u32 a, %ntid.x; mov.u32 l, %tid.x; \
                   mad.lo.u32 thread, thread, a, l;";
-    run(&launch, inputs, code, number)
+    run(NEWEST, &launch, inputs, code, number)
 }
 
 /// Runs `code`, whose thread `number` gives, for the place of its result.
-fn run(launch: &Launch, inputs: &[(&str, &[u32])], code: &str, number: &str) -> Vec<u32> {
+fn run(
+    (version, target, device): Edition,
+    launch: &Launch,
+    inputs: &[(&str, &[u32])],
+    code: &str,
+    number: &str,
+) -> Vec<u32> {
     let threads = launch.grid[0] * launch.block[0];
     let names: Vec<&str> = inputs.iter().map(|(name, _)| *name).collect();
     let mut parameters = vec!["out".to_owned()];
@@ -299,7 +327,7 @@ fn run(launch: &Launch, inputs: &[(&str, &[u32])], code: &str, number: &str) -> 
         .map(|name| format!(".reg .b64 {name}; ld.param.u64 {name}, [{name}_param];\n"))
         .collect();
     let ptx = format!(
-        ".version 8.6\n.target sm_90a\n.address_size 64\n\
+        ".version {version}\n.target {target}\n.address_size 64\n\
          .visible .entry test({})\n{{\n.shared .align 16 .b8 memory[16384];\n\
          .reg .pred p, q; .reg .b16 h<8>; .reg .b32 w<8>, r<32>, a, d, l, thread; .reg .b64 x<8>, at;\n\
          {loaded}{code}\n\
@@ -307,7 +335,8 @@ fn run(launch: &Launch, inputs: &[(&str, &[u32])], code: &str, number: &str) -> 
         declared.join(", ")
     );
     let inputs: Vec<&[u32]> = inputs.iter().map(|(_, values)| *values).collect();
-    run_kernel(code, &ptx, launch, threads as usize, &inputs)
+    let machine = Machine::new(Device::named(device).expect("it is known"));
+    run_kernel_on(&machine, code, &ptx, launch, threads as usize, &inputs)
 }
 
 /// Runs the kernel `test`. Its parameters are the address of as many `words`, which it
@@ -319,7 +348,18 @@ pub fn run_kernel(
     words: usize,
     inputs: &[&[u32]],
 ) -> Vec<u32> {
-    let machine = machine();
+    run_kernel_on(&machine(), code, ptx, launch, words, inputs)
+}
+
+/// [`run_kernel`] on a machine.
+fn run_kernel_on(
+    machine: &Machine,
+    code: &str,
+    ptx: &str,
+    launch: &Launch,
+    words: usize,
+    inputs: &[&[u32]],
+) -> Vec<u32> {
     let module = machine.load(ptx).unwrap_or_else(|error| panic!("{error}"));
     let function = module.function("test").expect("it is there");
     let out = machine.allocate(4 * words as u64);

@@ -1,5 +1,6 @@
 //! Every instruction against values computed from the PTX ISA's definition of it.
 
+mod availability;
 mod bulk;
 mod cluster;
 mod compare;
@@ -10,6 +11,7 @@ mod harness;
 mod integer;
 mod mbarrier;
 mod memory;
+mod refused;
 mod tensor;
 mod warp;
 mod wgmma;

@@ -291,10 +291,10 @@ fn prefetches_change_nothing() {
 #[test]
 fn other_modes_are_refused_by_name() {
     for (modifier, reason) in [
-        ("tile::gather4", ".tile::gather4 is Blackwell's"),
+        ("tile::gather4", "needs PTX ISA 8.6 and sm_100a"),
         ("im2col", ".im2col is of convolutions"),
         ("im2col::w::128", ".im2col::w is Blackwell's"),
-        ("mbarrier::complete_tx::bytes.cta_group::2", ".cta_group is Blackwell's"),
+        ("mbarrier::complete_tx::bytes.cta_group::2", "needs PTX ISA 8.6 and sm_100a"),
     ] {
         let body = format!(
             "cp.async.bulk.tensor.2d.shared::cluster.global.{modifier}.mbarrier::complete_tx::bytes \
@@ -306,7 +306,7 @@ fn other_modes_are_refused_by_name() {
     for (body, reason) in [
         (
             "cp.async.bulk.tensor.2d.tile::scatter4.global.shared::cta.bulk_group [x0, {w0, w1, w2, w3, w4}], [w5];",
-            ".tile::scatter4 is Blackwell's",
+            "needs PTX ISA 8.6 and sm_100a",
         ),
         (
             "cp.async.bulk.tensor.3d.global.shared::cta.im2col_no_offs.bulk_group [x0, {w0, w1, w2}], [w5];",

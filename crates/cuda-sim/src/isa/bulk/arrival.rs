@@ -41,7 +41,8 @@ impl Arrival {
         ranks: Option<usize>,
     ) -> Result<Self, LoadError> {
         let ranks = ranks.map(|ranks| text.source(ranks, Type::B16)).transpose()?;
-        Ok(Self { space, to: text.address(to)?, mbarrier: text.address(mbarrier)?, ranks })
+        let [to, mbarrier] = [to, mbarrier].map(|place| text.address(place, Some(space)));
+        Ok(Self { space, to: to?, mbarrier: mbarrier?, ranks })
     }
 
     pub(super) fn places(&self, cx: &Cx, mask: u32) -> Result<Lanes<Place>, Stop> {

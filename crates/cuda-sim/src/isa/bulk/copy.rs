@@ -57,18 +57,19 @@ impl Copy {
                 if hinted {
                     text.source(3, Type::B64)?;
                 }
-                Way::Store(text.address(0)?, update)
+                Way::Store(text.address(0, ends.0)?, update)
             }
             _ => return Err(text.refuse("not a way that is copied")),
         };
-        Ok(Self { way, from: text.address(1)?, size: text.source(2, Type::U32)? })
+        Ok(Self { way, from: text.address(1, ends.1)?, size: text.source(2, Type::U32)? })
     }
 
     pub(super) fn decode_prefetch(text: &Text) -> Result<Self, LoadError> {
         expect(text, "L2")?;
         expect(text, "global")?;
         finish(text, 2)?;
-        Ok(Self { way: Way::Prefetch, from: text.address(0)?, size: text.source(1, Type::U32)? })
+        let from = text.address(0, Some(Space::Global))?;
+        Ok(Self { way: Way::Prefetch, from, size: text.source(1, Type::U32)? })
     }
 
     pub(super) fn execute(&self, cx: &mut Cx, mask: u32) -> Result<(), Stop> {

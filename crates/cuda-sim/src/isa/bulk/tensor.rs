@@ -60,7 +60,7 @@ impl Tensor {
                 text.eat("tile");
                 expect(text, "bulk_group")?;
                 finish(text, 2)?;
-                Self::of(text, Way::Store(text.address(1)?, function), 0, rank)
+                Self::of(text, Way::Store(text.address(1, ends.1)?, function), 0, rank)
             }
             _ => Err(text.refuse("not a way that is copied")),
         }

@@ -21,30 +21,16 @@ pub(crate) struct Ordering {
 }
 
 impl Ordering {
-    /// Takes a modifier if it says something of ordering.
-    pub(crate) fn eat(&mut self, text: &Text) -> bool {
-        let (strong, acquire, release) = (true, true, true);
-        let known = [
-            ("weak", Self::default()),
-            ("relaxed", Self { strong, ..Self::default() }),
-            ("volatile", Self { strong, ..Self::default() }),
-            ("mmio", Self { strong, ..Self::default() }),
-            ("acquire", Self { strong, acquire, ..Self::default() }),
-            ("release", Self { strong, release, ..Self::default() }),
-            ("acq_rel", Self { strong, acquire, release, ..Self::default() }),
-            ("sc", Self { strong, acquire, release, ..Self::default() }),
-            ("cta", Self { within_block: true, ..Self::default() }),
-            ("cluster", Self::default()),
-            ("gpu", Self::default()),
-            ("gl", Self::default()),
-            ("sys", Self::default()),
-        ];
-        let Some(order) = text.one_of(&known) else { return false };
-        self.strong |= order.strong;
-        self.acquire |= order.acquire;
-        self.release |= order.release;
-        self.within_block |= order.within_block;
-        true
+    /// What a modifier adds.
+    pub(crate) fn with(self, word: &str) -> Self {
+        let strong =
+            matches!(word, "volatile" | "relaxed" | "acquire" | "release" | "acq_rel" | "sc");
+        Self {
+            strong: self.strong || strong,
+            acquire: self.acquire || matches!(word, "acquire" | "acq_rel" | "sc"),
+            release: self.release || matches!(word, "release" | "acq_rel" | "sc"),
+            within_block: self.within_block || word == "cta",
+        }
     }
 
     /// What comes after the access in this warp comes after what others released.

@@ -1,6 +1,7 @@
 //! Atomic functions of memory.
 
-use super::access::{Ordering, addresses, eat_space};
+use super::access::{Ordering, addresses};
+use super::modifiers::Modifiers;
 use super::update::{Function, Update};
 use crate::error::LoadError;
 use crate::exec::{Cx, LANES, Stop, lanes};
@@ -25,25 +26,54 @@ pub(crate) struct Atomic {
 impl Atomic {
     pub(in crate::isa) fn decode(text: &Text) -> Result<Self, LoadError> {
         use Function::*;
-        let (mut space, mut function, mut vector) = (None, None, 1);
-        let (mut unflushed, mut hinted) = (false, false);
-        let mut order = Ordering::default();
+        let (mut function, mut unflushed) = (None, false);
+        let mut modifiers = Modifiers::default();
         loop {
-            if let Some(named) = eat_space(text) {
-                space = Some(named);
-            } else if let Some(named) = text.one_of(&Function::NAMES) {
-                function = Some(named);
-            } else if let Some(elements) = text.one_of(&[("v2", 2), ("v4", 4), ("v8", 8)]) {
-                vector = elements;
+            if let Some(named) = text.one_of(&Function::NAMES) {
+                if function.replace(named).is_some() {
+                    return Err(text.refuse("two functions"));
+                }
             } else if text.eat("noftz") {
                 unflushed = true;
-            } else if text.eat("L2::cache_hint") {
-                hinted = true;
-            } else if !order.eat(text) {
+            } else if !modifiers.eat(text)? {
                 break;
             }
         }
+        modifiers.check(text)?;
+        let (space, vector, hinted) =
+            (modifiers.space(), modifiers.lanes() as u32, modifiers.hinted());
+        let returns = text.mnemonic() == "atom";
+        let foreign: &[&str] = &[
+            "weak",
+            "volatile",
+            "mmio",
+            "nc",
+            "ca",
+            "cg",
+            "cs",
+            "lu",
+            "cv",
+            "wb",
+            "wt",
+            "L2::64B",
+            "L2::128B",
+            "L2::256B",
+            "local",
+            "param",
+            "param::entry",
+            "const",
+        ];
+        let orders: &[&str] = if returns { &[] } else { &["acquire", "acq_rel"] };
+        if let Some(modifier) = modifiers.any(foreign).or(modifiers.any(orders)) {
+            return Err(text.refuse(format!("no .{modifier} of this instruction")));
+        }
+        if modifiers.keeps_in_cache() {
+            return Err(text.refuse("no priority in caches of this instruction"));
+        }
         let function = function.ok_or_else(|| text.refuse("not simulated"))?;
+        if !returns && matches!(function, Exchange | CompareAndSwap) {
+            return Err(text.refuse("a reduction has a result that depends on what was there"));
+        }
         let ty = text.ty()?;
         let is_half = matches!(ty, Type::F16 | Type::BF16 | Type::F16x2 | Type::BF16x2);
         let of_bits = matches!(ty, Type::B32 | Type::B64);
@@ -64,7 +94,7 @@ impl Atomic {
         if vector > 1 && (space != Some(Space::Global) || vector * ty.bytes() > 16) {
             return Err(text.refuse("a vector has up to 16 bytes, in global memory"));
         }
-        let result = usize::from(text.mnemonic() == "atom");
+        let result = usize::from(returns);
         let values = if function == CompareAndSwap { 2 } else { 1 };
         text.finish(result + 1 + values + usize::from(hinted))?;
         let to = match result {
@@ -88,8 +118,17 @@ impl Atomic {
         if from.len() != vector as usize || (result == 1 && to.len() != from.len()) {
             return Err(text.refuse(format!("expected {vector} elements")));
         }
+        if vector == 1
+            && text.operands().iter().any(|operand| matches!(operand, Operand::Vector(_)))
+        {
+            return Err(text.refuse("braces where there is one element"));
+        }
+        if hinted {
+            text.source(result + 1 + values, Type::B64)?;
+        }
+        let (order, target) = (modifiers.order(), text.address(result, space)?);
         let update = Update { function, ty };
-        Ok(Self { update, space, order, target: text.address(result)?, to, from })
+        Ok(Self { update, space, order, target, to, from })
     }
 
     pub(in crate::isa) fn execute(&self, cx: &mut Cx, mask: u32) -> Result<(), Stop> {

@@ -8,6 +8,7 @@ use crate::error::LoadError;
 use crate::exec::clock::{Epoch, Knowledge};
 use crate::exec::{Cx, LANES, Stop, lanes};
 use crate::fault::FaultKind;
+use crate::isa::availability::{IGNORED_SOURCE, require};
 use crate::isa::data::predicate;
 use crate::isa::decode::{Target, Text};
 use crate::isa::mbarrier::{At, find};
@@ -81,6 +82,9 @@ impl Copy {
         if !(bytes == 16 || !wide && matches!(bytes, 4 | 8)) {
             return Err(text.refuse("a copy has 4, 8 or 16 bytes, with .cg 16"));
         }
+        if hinted {
+            text.source(operands, Type::B64)?;
+        }
         let given = match operands {
             3 => Given::All,
             _ => match text.operand(3)? {
@@ -90,11 +94,20 @@ impl Copy {
                 }
                 operand => match text.predicate_operand(operand) {
                     Ok((register, negated)) => Given::Unless(register, negated),
-                    Err(_) => Given::Bytes(text.source(3, Type::U32)?),
+                    Err(_) => Given::Bytes(match text.source(3, Type::U32)? {
+                        Source::Immediate(given) if given > bytes.into() => {
+                            return Err(text.refuse("the source gives more bytes than are copied"));
+                        }
+                        given => given,
+                    }),
                 },
             },
         };
-        Ok(Self::Start { to: text.address(0)?, from: text.address(1)?, bytes, given })
+        if matches!(given, Given::Unless(..)) {
+            require(text, IGNORED_SOURCE)?;
+        }
+        let (to, from) = (text.address(0, spaces[0])?, text.address(1, spaces[1])?);
+        Ok(Self::Start { to, from, bytes, given })
     }
 
     pub(in crate::isa) fn execute(&self, cx: &mut Cx, mask: u32) -> Result<(), Stop> {
