@@ -34,8 +34,24 @@ impl Plane {
     #[inline(always)]
     pub(crate) unsafe fn start_copy<const THREADS: u32>(self, page: u32, keys: u32, to: RowTile) {
         let thread = thread::thread_idx_x();
-        // SAFETY: the caller's promise.
-        unsafe { self.start_copy_of::<THREADS, { BLOCK as u32 }>(thread, page, 0, keys, to) }
+        let (first, chunk) = (thread / RowTile::CHUNKS, thread % RowTile::CHUNKS);
+        let rows = const {
+            let rows = THREADS / RowTile::CHUNKS;
+            assert!(rows.is_multiple_of(8) && (BLOCK as u32).is_multiple_of(rows));
+            rows
+        };
+        let from = self.base + u64::from(page) * self.page_stride + bytes(u64::from(chunk * CHUNK));
+        let mut source = from + u64::from(first) * self.token_stride;
+        let to = to.chunk(first, chunk);
+        let left = keys.saturating_sub(first);
+        for nth in 0..BLOCK as u32 / rows {
+            // Of a row that is not read its address is none of the cache's, perhaps.
+            let (given, source_or_any) = if nth * rows < left { (16, source) } else { (0, from) };
+            let to = RowTile::rows_on(to, nth * rows);
+            // SAFETY: the caller promises the keys, and the tile's rows.
+            unsafe { ptx::cp_async_cg_16(to.address(), source_or_any, given) };
+            source += u64::from(rows) * self.token_stride;
+        }
     }
 
     /// The `thread`-th of `THREADS` threads: starts its part of the copy of `TOKENS` tokens of a page, from `first`

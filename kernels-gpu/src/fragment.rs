@@ -30,8 +30,8 @@ impl Part {
     /// from `end` on are not to take part.
     #[inline(always)]
     pub(crate) const fn rows_before(self, first: u32, end: u32) -> u32 {
-        let row = first + self.column;
-        (if row < end { 0xffff } else { 0 }) | (if row + 1 < end { 0xffff_0000 } else { 0 })
+        let end = end.saturating_sub(self.column);
+        (if first < end { 0xffff } else { 0 }) | (if first + 1 < end { 0xffff_0000 } else { 0 })
     }
 }
 
@@ -41,13 +41,12 @@ impl Part {
 ///
 /// All lanes come together.
 #[inline(always)]
-pub(crate) unsafe fn row_max(mut value: f32) -> f32 {
-    for distance in [1, 2] {
-        // SAFETY: the caller brings all lanes together.
-        let (other, _) = unsafe { warp::warp_shuffle_xor(u32::MAX, value, distance, 32) };
-        value = value.max(other);
+pub(crate) unsafe fn row_max(value: f32) -> f32 {
+    // SAFETY: the caller brings all lanes together.
+    unsafe {
+        let value = value.max(other_lane(value, 1));
+        value.max(other_lane(value, 2))
     }
-    value
 }
 
 /// A warp: of each row the sum of what its four lanes have.
@@ -56,13 +55,23 @@ pub(crate) unsafe fn row_max(mut value: f32) -> f32 {
 ///
 /// All lanes come together.
 #[inline(always)]
-pub(crate) unsafe fn row_sum(mut value: f32) -> f32 {
-    for distance in [1, 2] {
-        // SAFETY: the caller brings all lanes together.
-        let (other, _) = unsafe { warp::warp_shuffle_xor(u32::MAX, value, distance, 32) };
-        value += other;
+pub(crate) unsafe fn row_sum(value: f32) -> f32 {
+    // SAFETY: the caller brings all lanes together.
+    unsafe {
+        let value = value + other_lane(value, 1);
+        value + other_lane(value, 2)
     }
-    value
+}
+
+/// A warp: what the lane gives whose number differs in these bits.
+///
+/// # Safety
+///
+/// All lanes come together.
+#[inline(always)]
+unsafe fn other_lane(value: f32, bits: u32) -> f32 {
+    // SAFETY: the caller brings all lanes together.
+    unsafe { warp::warp_shuffle_xor(u32::MAX, value, bits, warp::WARP_SIZE).0 }
 }
 
 #[cfg(test)]

@@ -34,15 +34,22 @@ impl RowTile {
         self.0.add(row * Self::CHUNKS + (chunk ^ (row % 8)))
     }
 
+    /// Where a chunk is in the row that comes `rows` rows after another, a multiple of 8: there it has the same place.
+    #[inline(always)]
+    pub(crate) const fn rows_on(chunk: SharedPtr<Chunk>, rows: u32) -> SharedPtr<Chunk> {
+        chunk.add(rows * Self::CHUNKS)
+    }
+
     /// A warp: operand A of 16 rows from `row` on, and columns `16 step ..`.
     ///
     /// # Safety
     ///
-    /// All lanes come together; the rows are there and written, and nobody writes them meanwhile.
+    /// All lanes come together; the rows are there and written, and nobody writes them meanwhile. `row` is a multiple
+    /// of 8.
     #[inline(always)]
     pub(crate) unsafe fn a(self, row: u32, step: u32) -> [u32; 4] {
         let lane = warp::lane_id();
-        let chunk = self.chunk(row + lane % 16, 2 * step + lane / 16);
+        let chunk = Self::rows_on(self.chunk(lane % 16, 2 * step + lane / 16), row);
         // SAFETY: the caller promises the rows.
         unsafe { ptx::ldmatrix_x4(chunk.address()) }
     }
@@ -56,7 +63,8 @@ impl RowTile {
     #[inline(always)]
     pub(crate) unsafe fn b_of_rows(self, row: u32, step: u32) -> [[u32; 2]; 2] {
         let lane = warp::lane_id();
-        let chunk = self.chunk(row + lane / 16 * 8 + lane % 8, 2 * step + lane / 8 % 2);
+        let first = self.chunk(lane / 16 * 8 + lane % 8, 2 * step + lane / 8 % 2);
+        let chunk = Self::rows_on(first, row);
         // SAFETY: the caller promises the rows.
         let [a, b, c, d] = unsafe { ptx::ldmatrix_x4(chunk.address()) };
         [[a, b], [c, d]]
@@ -71,7 +79,7 @@ impl RowTile {
     #[inline(always)]
     pub(crate) unsafe fn b_of_columns(self, row: u32, chunk: u32) -> [[u32; 2]; 2] {
         let lane = warp::lane_id();
-        let chunk = self.chunk(row + lane % 16, chunk + lane / 16);
+        let chunk = Self::rows_on(self.chunk(lane % 16, chunk + lane / 16), row);
         // SAFETY: the caller promises the rows.
         let [a, b, c, d] = unsafe { ptx::ldmatrix_x4_trans(chunk.address()) };
         [[a, b], [c, d]]

@@ -27,6 +27,14 @@ pub(crate) struct Scales {
     pub(crate) added: f32,
 }
 
+/// The weight of a key among some whose largest logit is `max`.
+#[inline(always)]
+pub(crate) fn weight(logit: f32, max: f32) -> f32 {
+    // Where no key has a logit above -inf the difference would be that of two infinities.
+    let weight = ptx::ex2_approx_ftz_f32(logit - max);
+    if logit > f32::NEG_INFINITY { weight } else { 0.0 }
+}
+
 impl Scales {
     /// The value of both sets.
     #[inline(always)]

@@ -301,6 +301,38 @@ pub fn hostile_ids(trace: &Trace, seed: u64) -> Tensor<i32, 3> {
     ids
 }
 
+/// Lists of block ids of which neighbouring rows have many in common, i32 `[kv_heads, rows, topk]`. Each row has its
+/// own block, and in each other slot the block that the row before had there, with probability `keep`; else one that
+/// it sees, at random. A slot draws from its own residue class of ids, so that there are no duplicates, and has -1
+/// where that class has none before the row's own block.
+///
+/// # Panics
+/// If `keep` is no probability.
+pub fn overlapping_ids(recipe: &Recipe, keep: f64) -> Tensor<i32, 3> {
+    let mut rng = ChaCha8Rng::seed_from_u64(recipe.seed);
+    let free_slots = recipe.selection.topk - 1;
+    let rows = recipe.requests.iter().map(|request| request.new_tokens).sum();
+    let mut ids = Tensor::filled(-1, [recipe.kv_heads, rows, free_slots + 1]);
+    let mut lists = ids.data_mut().chunks_mut(free_slots + 1);
+    for _ in 0..recipe.kv_heads {
+        for request in &recipe.requests {
+            let mut free = vec![-1; free_slots];
+            for (position, list) in (request.cached..request.keys()).zip(lists.by_ref()) {
+                let own = position / BLOCK;
+                for (class, id) in free.iter_mut().enumerate().take(own) {
+                    if *id < 0 || !rng.random_bool(keep) {
+                        let choices = (own - class).div_ceil(free_slots);
+                        *id = (class + free_slots * rng.random_range(0..choices)) as i32;
+                    }
+                }
+                list[0] = own as i32;
+                list[1..].copy_from_slice(&free);
+            }
+        }
+    }
+    ids
+}
+
 /// The same step with what the oracle says it must give.
 ///
 /// # Panics

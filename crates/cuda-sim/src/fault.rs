@@ -60,15 +60,60 @@ pub enum FaultKind {
         /// Its name in the PTX.
         register: String,
     },
+    /// An access to a register that a `wgmma.mma_async` which has not been waited for uses: an accumulator,
+    /// or part of A. Products of one shape may have accumulators in common, all or none.
+    InFlightRegister {
+        /// Its name in the PTX.
+        register: String,
+    },
+    /// A `wgmma.mma_async` uses a register that something else has used since the last `wgmma.fence`, or
+    /// there has been none at all.
+    MissingWgmmaFence {
+        /// Its name in the PTX.
+        register: String,
+    },
+    /// A thread exits while a `wgmma.mma_async` of its warp has not been waited for.
+    ExitInFlight,
+    /// The warps of a warpgroup do not execute the same `wgmma` or `setmaxnreg` instructions in the same
+    /// order, each with the same descriptors and `scale-d`.
+    WarpgroupMismatch {
+        /// Another warp of the warpgroup.
+        warp: u32,
+        /// The line of what it has executed here; `None` if it has exited without, or is missing.
+        line: Option<u32>,
+    },
+    /// A `setmaxnreg` while another warp of the warpgroup is not known to have executed its last one.
+    UnsynchronizedWarpgroup {
+        /// That warp.
+        warp: u32,
+    },
+    /// `setmaxnreg.inc` waits for registers that no other warp of the block gives up any more.
+    RegistersNotReleased {
+        /// Registers that each thread of the warp waits for.
+        more: u32,
+        /// How many it could have.
+        spare: u32,
+    },
     /// Two accesses to a byte, one of them a write, that nothing orders.
     Race {
         /// The state space.
         space: &'static str,
         /// The byte.
         address: u64,
-        /// Who came first: `warp 3` in shared memory, `block 7` in global memory.
+        /// Who came first: `warp 3` or `warp 3 of block 1 of the cluster` in shared memory, `block 7` in
+        /// global memory.
         other: String,
         /// What it did and this one does: `write after read`, for example.
+        order: String,
+    },
+    /// A launch that may begin before the one before it has ended touches what an earlier launch has, one
+    /// of them to write, and nothing says that that one has ended: `griddepcontrol.wait` would.
+    EarlyAccess {
+        /// The byte of global memory.
+        address: u64,
+        /// The kernel of the earlier launch.
+        kernel: String,
+        /// What it did and this one does: `read after write`, for example.
         order: String,
     },
     /// An access to shared memory that an asynchronous copy writes, by a thread that has not waited for
@@ -76,6 +121,12 @@ pub enum FaultKind {
     PendingCopy {
         /// The byte.
         address: u64,
+    },
+    /// A thread exits while a bulk copy that it started may still read the block's shared memory, as it
+    /// has not waited for the copy's group, by `cp.async.bulk.wait_group.read` at least.
+    UnfinishedCopy {
+        /// Whether the group was committed, so that there was something to wait for.
+        committed: bool,
     },
     /// A plain access to an mbarrier, which is opaque until it is made invalid.
     OpaqueMbarrier {
@@ -92,6 +143,12 @@ pub enum FaultKind {
     },
     /// An access to shared memory of a block of the cluster that has exited.
     ExitedBlock {
+        /// Its rank in the cluster.
+        rank: u32,
+    },
+    /// An access to shared memory of a block of the cluster that may not have begun: no barrier of the
+    /// cluster, nor anything that the block has told, came before.
+    UnstartedBlock {
         /// Its rank in the cluster.
         rank: u32,
     },
@@ -144,11 +201,20 @@ impl FaultKind {
             Self::Misaligned { .. } => "misaligned access",
             Self::UninitializedMemory { .. } => "uninitialised memory",
             Self::UninitializedRegister { .. } => "uninitialised register",
+            Self::InFlightRegister { .. } => "register in flight",
+            Self::MissingWgmmaFence { .. } => "missing wgmma fence",
+            Self::ExitInFlight => "exit in flight",
+            Self::WarpgroupMismatch { .. } => "warpgroup mismatch",
+            Self::UnsynchronizedWarpgroup { .. } => "unsynchronised warpgroup",
+            Self::RegistersNotReleased { .. } => "registers not released",
             Self::Race { .. } => "race",
+            Self::EarlyAccess { .. } => "early access",
             Self::PendingCopy { .. } => "pending copy",
+            Self::UnfinishedCopy { .. } => "unfinished copy",
             Self::OpaqueMbarrier { .. } => "opaque mbarrier",
             Self::MissingProxyFence { .. } => "missing proxy fence",
             Self::ExitedBlock { .. } => "exited block",
+            Self::UnstartedBlock { .. } => "unstarted block",
             Self::Divergent { .. } => "divergent collective",
             Self::BarrierNotReached { .. } => "barrier not reached",
             Self::MbarrierNotReached { .. } => "mbarrier not reached",
@@ -181,15 +247,56 @@ impl fmt::Display for FaultKind {
             Self::UninitializedRegister { register } => {
                 write!(f, "nothing has written register {register}")
             }
+            Self::InFlightRegister { register } => {
+                write!(f, "a wgmma that has not been waited for uses register {register}")
+            }
+            Self::MissingWgmmaFence { register } => {
+                write!(
+                    f,
+                    "no wgmma.fence comes between this and what else has used register {register}"
+                )
+            }
+            Self::ExitInFlight => f.write_str("a wgmma of the warp has not been waited for"),
+            Self::WarpgroupMismatch { warp, line: Some(line) } => write!(
+                f,
+                "warp {warp} of the warpgroup has executed line {line} here, or the same with other \
+                 operands"
+            ),
+            Self::WarpgroupMismatch { warp, line: None } => {
+                write!(f, "warp {warp} of the warpgroup is not there, and has not executed this")
+            }
+            Self::UnsynchronizedWarpgroup { warp } => write!(
+                f,
+                "nothing orders this after the last setmaxnreg of warp {warp} of the warpgroup"
+            ),
+            Self::RegistersNotReleased { more, spare } => write!(
+                f,
+                "each thread waits for {more} registers more, and there are {spare}; no other warp gives \
+                 up any"
+            ),
             Self::Race { space, address, other, order } => {
                 write!(
                     f,
                     "{order} at {space} address {address:#x}, which nothing orders with {other}"
                 )
             }
+            Self::EarlyAccess { address, kernel, order } => write!(
+                f,
+                "{order} at global address {address:#x}, and the earlier launch of {kernel} may not have \
+                 ended: its end has not been waited for by griddepcontrol.wait, or by a launch between that \
+                 would have had to"
+            ),
             Self::PendingCopy { address } => {
                 write!(f, "the copy to shared address {address:#x} has not been waited for")
             }
+            Self::UnfinishedCopy { committed } => write!(
+                f,
+                "the thread exits while its bulk copy may still read shared memory: {}",
+                match committed {
+                    true => "it has not waited for the copy's group",
+                    false => "the copy is in no committed group",
+                }
+            ),
             Self::OpaqueMbarrier { address } => {
                 write!(f, "a plain access to the mbarrier at shared address {address:#x}")
             }
@@ -201,6 +308,11 @@ impl fmt::Display for FaultKind {
             Self::ExitedBlock { rank } => {
                 write!(f, "shared memory of block {rank} of the cluster, which has exited")
             }
+            Self::UnstartedBlock { rank } => write!(
+                f,
+                "shared memory of block {rank} of the cluster, and nothing says that it has begun; a \
+                 barrier of the cluster would"
+            ),
             Self::Divergent { lanes, expected } => {
                 write!(f, "reached by lanes {lanes:#010x}, expected {expected:#010x} together")
             }

@@ -15,6 +15,6 @@ mod ptx;
 mod swizzle;
 pub mod tensor_map;
 
-pub use exec::{Launch, Order};
+pub use exec::{Launch, Order, Stream};
 pub use machine::{Function, Machine, Module};
 pub use memory::MemoryError;

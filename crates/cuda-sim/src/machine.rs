@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::counters::Counters;
 use crate::device::Device;
 use crate::error::LoadError;
-use crate::exec::{self, Launch, Order};
+use crate::exec::{self, Launch, Order, Stream};
 use crate::fault::Fault;
-use crate::isa::{self, Kernel, Symbols};
+use crate::isa::{self, Edition, Kernel, Symbols};
 use crate::memory::{GlobalMemory, MemoryError};
 use crate::ptx::{self, Initializer, Space};
 
@@ -61,6 +61,11 @@ impl Function {
     /// The most threads that a block may have, by its launch bounds; 1024 where it has none.
     pub fn max_threads(&self) -> u32 {
         self.kernel.max_threads.unwrap_or(1024)
+    }
+
+    /// The blocks of a cluster along each axis that every launch must have, if the kernel says so.
+    pub fn required_cluster(&self) -> Option<[u32; 3]> {
+        self.kernel.required_cluster
     }
 
     /// The block that every launch must have, if the kernel says so.
@@ -171,9 +176,11 @@ impl Machine {
             let (major, minor) = self.device.capability;
             let reason =
                 format!("the device has compute capability {major}.{minor}, the PTX is for");
-            return Err(LoadError::new(1, reason, module.target));
+            return Err(LoadError::new(module.target_line, reason, module.target));
         }
-        let mut symbols = Symbols::default();
+        let edition = Edition { version: module.version, target: module.target };
+        edition.check(module.target_line)?;
+        let mut symbols = Symbols::new(edition);
         let mut globals = Vec::new();
         for variable in &module.variables {
             let bytes = variable.count * u64::from(variable.ty.bytes());
@@ -203,7 +210,8 @@ impl Machine {
             }
         }
         let kernels = module.functions.iter().filter(|function| function.is_kernel);
-        let kernels = kernels.map(|function| isa::kernel(function, &symbols).map(Arc::new));
+        let kernels = kernels
+            .map(|function| isa::kernel(function, &module.functions, &symbols).map(Arc::new));
         Ok(Module { kernels: kernels.collect::<Result<_, _>>()?, globals })
     }
 
@@ -253,6 +261,23 @@ impl Machine {
         order: Order,
         parameters: &[u8],
     ) -> Result<Counters, Fault> {
-        exec::launch(&function.kernel, &self.memory, launch, order, parameters)
+        self.launch_in(&mut Stream::default(), function, launch, order, parameters)
+    }
+
+    /// Runs a kernel as [`launch`](Self::launch) does, after what `stream` has been given before: if it is
+    /// [early](Launch::early), it is checked not to rely on the end of that.
+    ///
+    /// # Errors
+    /// At the first thing that the kernel must not do.
+    pub fn launch_in(
+        &self,
+        stream: &mut Stream,
+        function: &Function,
+        launch: &Launch,
+        order: Order,
+        parameters: &[u8],
+    ) -> Result<Counters, Fault> {
+        let (kernel, device) = (&function.kernel, &self.device);
+        exec::launch(kernel, device, &self.memory, launch, order, parameters, stream)
     }
 }

@@ -8,14 +8,14 @@ use cuda_sim::{Launch, Machine, Order};
 /// of it in `at`.
 fn count(blocks: u32, threads: u32, body: &str, order: Order) -> Counters {
     let ptx = format!(
-        ".version 8.0\n.target sm_80\n.address_size 64\n\
+        ".version 8.0\n.target sm_90\n.address_size 64\n\
          .visible .entry counted(.param .u64 buffer_param) {{\n\
          .shared .align 16 .b8 memory[8192]; .reg .pred p; .reg .b32 a<4>, b<2>, c<4>, d, thread, s;\n\
          .reg .b64 buffer, at;\n\
          ld.param.u64 buffer, [buffer_param]; mov.u32 thread, %tid.x; mad.wide.u32 at, thread, 4, buffer;\n\
          {body}\nret; }}\n"
     );
-    let machine = Machine::new(Device::named("sm_80").expect("it is known"));
+    let machine = Machine::new(Device::named("sm_90").expect("it is known"));
     let module = machine.load(&ptx).unwrap_or_else(|error| panic!("{error}"));
     let function = module.function("counted").expect("it is there");
     let buffer = machine.allocate(4096);
@@ -60,6 +60,22 @@ fn global_memory_is_counted_in_sectors() {
     );
     let expected = Traffic { bytes: 512, sectors: 16, distinct_sectors: 16 };
     assert_eq!(counters.totals.global_loads, expected);
+}
+
+#[test]
+fn bulk_copies_are_counted_as_traffic_of_global_memory_alone() {
+    // 64 bytes from the middle of a sector on, and back to the next sectors.
+    let body = "setp.eq.u32 p, thread, 0;\n@p mbarrier.init.shared.b64 [memory+4096], 1; fence.proxy.async; bar.warp.sync -1;\n\
+         @p mbarrier.arrive.expect_tx.shared.b64 _, [memory+4096], 64;\n\
+         @p cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [memory], [buffer+16], 64, [memory+4096];\n\
+         wait: mbarrier.try_wait.parity.shared.b64 p, [memory+4096], 0;\n@!p bra wait;\n\
+         setp.eq.u32 p, thread, 0;\n@p cp.async.bulk.global.shared::cta.bulk_group [buffer+128], [memory], 64;\n\
+         @p cp.reduce.async.bulk.global.shared::cta.bulk_group.add.u32 [buffer+128], [memory], 64;\n\
+         @p cp.async.bulk.commit_group;\n@p cp.async.bulk.wait_group 0;";
+    let totals = count(1, 32, body, Order::InTurn).totals;
+    assert_eq!(totals.global_loads, Traffic { bytes: 64, sectors: 3, distinct_sectors: 3 });
+    assert_eq!(totals.global_stores, Traffic { bytes: 128, sectors: 4, distinct_sectors: 2 });
+    assert_eq!(totals.shared, Banks::default());
 }
 
 #[test]

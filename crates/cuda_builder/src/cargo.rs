@@ -156,7 +156,7 @@ impl Package {
     }
 
     fn flags(toolchain: &Toolchain) -> Vec<String> {
-        let mut flags = vec!["-Cno-prepopulate-passes".to_owned()];
+        let mut flags = vec!["-Cno-prepopulate-passes".to_owned(), NO_JUMP_THREADING.to_owned()];
         // Nothing of the output may depend on where things lie. Cargo names the files of the workspace
         // itself by their paths in it.
         let sources = toolchain.library.parent().unwrap_or(&toolchain.library);
@@ -170,6 +170,11 @@ impl Package {
         flags
     }
 }
+
+/// rustc's own optimiser copies a block of code, calls of collectives among them, into the arms of a branch
+/// whose condition is asked again behind it. It knows nothing of threads that have to come together, and
+/// what it copies looks like two places of the source afterwards.
+const NO_JUMP_THREADING: &str = "-Zmir-enable-passes=-JumpThreading";
 
 /// What is compiled, whatever a workspace says in its `[profile.release]`.
 const PROFILE: [(&str, &str); 8] = [

@@ -12,6 +12,10 @@ use std::{
 /// an array goes to local memory. The default, 300 instructions, is too little for 64 accumulators.
 const UNROLL_THRESHOLD: &str = "-unroll-threshold=4000";
 
+/// From sm_100 on LLVM packs two f32 into a register where it finds a pair. Without, all architectures get the same
+/// instructions, and what was tested on one holds for the others.
+const NO_PACKED_F32: &str = "-nvptx-no-f32x2";
+
 impl Toolchain {
     /// Joins archives of bitcode, and drops what no kernel reaches.
     pub(crate) fn link(&self, archives: &[PathBuf]) -> Result<Module, Error> {
@@ -40,12 +44,13 @@ impl Toolchain {
 
     pub(crate) fn optimise(&self, module: &Module, arch: Arch) -> Result<Module, Error> {
         let cpu = format!("-mcpu={arch}");
-        self.passes(&module.to_string(), &["-passes=default<O3>", UNROLL_THRESHOLD, &cpu])
+        let options = ["-passes=default<O3>", UNROLL_THRESHOLD, NO_PACKED_F32, &cpu];
+        self.passes(&module.to_string(), &options)
     }
 
     pub(crate) fn generate(&self, module: &Module, arch: Arch) -> Result<String, Error> {
         let mut llc = Command::new(&self.llc);
-        llc.args(["-O3", &format!("-mcpu={arch}"), "-o", "-", "-"]);
+        llc.args(["-O3", NO_PACKED_F32, &format!("-mcpu={arch}"), "-o", "-", "-"]);
         run("llc", &mut llc, &module.to_string())
     }
 

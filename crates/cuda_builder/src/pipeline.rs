@@ -74,6 +74,16 @@ mod tests {
     }
 
     #[test]
+    fn rustc_copies_no_votes() {
+        let (toolchain, module) = fragile();
+        let (arch, backend, crate_name) = (ARCH, Backend::Llvm, "fragile");
+        let pipeline = Pipeline { toolchain: &toolchain, arch, backend, crate_name };
+        let ptx = pipeline.run(module).expect("it compiles");
+        let functions = ptx::functions(&ptx);
+        assert_eq!(count(&functions[2]).get("vote.sync"), Some(&2), "{ptx}");
+    }
+
+    #[test]
     fn convergent_keeps_collectives_single() {
         let (toolchain, module) = fragile();
         let pipeline = Pipeline {

@@ -19,26 +19,21 @@
 //! Where the blocks are split over several blocks of threads, a block's sums do not join a total here but go to global
 //! memory. What is done with them there is the same, in the same order.
 
-mod lists;
 mod result;
 mod scores;
 mod shared_plan;
 mod values;
 
 use cuda_std::prelude::*;
-use cuda_std::ptx;
 use msa_abi::AttendParams;
 
-use self::lists::Lists;
 use self::result::Results;
 use self::shared_plan::SharedPlan;
-use crate::block_copy::{Plane, wait_for_first};
+use crate::block_lists::BlockLists;
+use crate::block_ring::BlockRing;
 use crate::div_rem::div_rem;
+use crate::queries::load_queries;
 use crate::request::{Request, keys_before};
-use crate::row_tile::RowTile;
-
-/// Threads of a block.
-const THREADS: u32 = AttendParams::THREADS;
 
 /// Attends to the blocks in each row's list. [`AttendParams`] says how to launch it.
 ///
@@ -60,9 +55,9 @@ pub unsafe fn attend_decode(params: AttendParams) {
     let results = Results::new(&params, request.first_row + first, kv_head);
     // SAFETY: the caller vouches for the operands; all threads are here.
     let lists = unsafe {
-        scores::load_queries(&params, request.first_row + first, rows, kv_head, plan);
+        load_queries(&params, request.first_row + first, rows, kv_head, plan.queries(0));
         results.start(rows, plan);
-        Lists::build(&params, request, first, rows, kv_head, plan)
+        BlockLists::build(&params, request, first, rows, kv_head, plan.ids)
     };
     let (begin, end) = lists.share(split, params.splits);
     if split == 0 && params.splits > 1 {
@@ -70,14 +65,14 @@ pub unsafe fn attend_decode(params: AttendParams) {
         unsafe { results.leave_empty(rows, lists) };
     }
 
-    let planes = [Plane::new(&params.cache, 0, kv_head), Plane::new(&params.cache, 1, kv_head)];
-    let ring = Ring { planes, lists, request, begin, end, plan, stages: params.stages };
+    type Ring = BlockRing<{ AttendParams::THREADS }>;
+    let ring = Ring::new(&params.cache, kv_head, request, lists, (begin, end), plan.stages);
     // SAFETY: the lists hold blocks that the request has, whose pages exist. A barrier lies between a stage's last use
     // and its next copy, and between a copy's arrival and its use.
     unsafe {
-        (0..params.stages - 1).for_each(|nth| ring.start(nth));
+        ring.start();
         for nth in begin..end {
-            let keys = ring.arrived(2 * (nth - begin));
+            let keys = ring.keys(nth);
             let block = lists.block(nth);
             let visible = |row: u32| keys_before(request.position(first + row) + 1, block);
             for row in 0..rows {
@@ -85,7 +80,7 @@ pub unsafe fn attend_decode(params: AttendParams) {
                     scores::weigh(keys, row, visible(row), params.scale_log2, plan);
                 }
             }
-            let values = ring.arrived(2 * (nth - begin) + 1);
+            let values = ring.values(nth);
             for row in 0..rows {
                 let slots = lists.slots(row, block);
                 if slots.count > 0 {
@@ -99,59 +94,5 @@ pub unsafe fn attend_decode(params: AttendParams) {
     }
 }
 
-/// The planes of the blocks on their way through shared memory: K of the first, V of the first, K of the second.
-#[derive(Clone, Copy)]
-struct Ring {
-    planes: [Plane; 2],
-    lists: Lists,
-    request: Request,
-    begin: u32,
-    end: u32,
-    plan: SharedPlan,
-    stages: u32,
-}
-
-impl Ring {
-    /// All threads: starts the copy of the `nth` plane, if there are so many.
-    ///
-    /// # Safety
-    ///
-    /// Nobody uses its stage.
-    #[inline(always)]
-    unsafe fn start(self, nth: u32) {
-        let entry = self.begin + nth / 2;
-        if entry < self.end {
-            let plane = if nth.is_multiple_of(2) { self.planes[0] } else { self.planes[1] };
-            let keys = self.request.keys_in(self.lists.block(entry));
-            // SAFETY: the page is one of the request's; the caller promises the stage.
-            unsafe {
-                let page = self.lists.page(entry);
-                plane.start_copy::<THREADS>(page, keys, self.stage(nth));
-            }
-        }
-        // A group for each stage, also where it is empty, so that their number tells which have arrived.
-        ptx::cp_async_commit_group();
-    }
-
-    #[inline(always)]
-    fn stage(self, nth: u32) -> RowTile {
-        self.plan.stage(div_rem(nth, self.stages).1)
-    }
-
-    /// All threads: the `nth` plane, once it is there, and nobody uses the one before any more.
-    ///
-    /// # Safety
-    ///
-    /// Its copy was started, and all threads come here for each plane in turn.
-    #[inline(always)]
-    unsafe fn arrived(self, nth: u32) -> RowTile {
-        wait_for_first(self.stages);
-        thread::sync_threads();
-        // SAFETY: that was the barrier behind all uses of the plane before, whose stage it is.
-        unsafe { self.start(nth + self.stages - 1) };
-        self.stage(nth)
-    }
-}
-
 // An attribute takes no constant.
-const _: () = assert!(THREADS == 128 && AttendParams::MAX_STAGES == 6);
+const _: () = assert!(AttendParams::THREADS == 128);

@@ -3,9 +3,9 @@ use core::array::from_fn;
 use cuda_std::prelude::*;
 use msa_abi::{AttendParams, HEAD_DIM};
 
-use super::lists::{Lists, Slots};
 use super::shared_plan::SharedPlan;
 use crate::attended::Attended;
+use crate::block_lists::{BlockLists, Slots};
 use crate::div_rem::div_rem;
 use crate::fragment::Part;
 use crate::share_out::share_out;
@@ -127,7 +127,7 @@ impl Results {
     ///
     /// The tile has these rows, and no other block of threads does this.
     #[inline(always)]
-    pub(super) unsafe fn leave_empty(self, rows: u32, lists: Lists) {
+    pub(super) unsafe fn leave_empty(self, rows: u32, lists: BlockLists) {
         share_out(rows * lists.topk(), |at| {
             let (row, slot) = div_rem(at, lists.topk());
             if lists.is_empty(row, slot) {
@@ -210,8 +210,8 @@ unsafe fn join(row: u32, found: [Sums; 2], weighted: [[f32; 4]; 4], plan: Shared
         }
         warp::sync_warp(u32::MAX);
         if part.is_first() {
-            for (half, (sums, _)) in joined.into_iter().enumerate() {
-                plan.total_sums(row, warp, part.row + 8 * half as u32).write(sums);
+            for (half, (sums, _)) in joined.iter().enumerate() {
+                plan.total_sums(row, warp, part.row + 8 * half as u32).write(*sums);
             }
         }
     }

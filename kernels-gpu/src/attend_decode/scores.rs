@@ -2,43 +2,11 @@ use core::array::from_fn;
 
 use cuda_std::prelude::*;
 use cuda_std::{bf16, ptx};
-use msa_abi::AttendParams;
 
-use super::shared_plan::{HEADS, SharedPlan, WARPS};
+use super::shared_plan::{SharedPlan, WARPS};
 use crate::fragment::{Part, row_max, row_sum};
-use crate::row_tile::{CHUNK, Chunk, RowTile};
-use crate::share_out::share_out;
-
-/// All threads of the block: the queries of `rows` rows from `first` on, of a KV head's heads. Heads that it has not
-/// are zero. A barrier has to come before they are used.
-///
-/// # Safety
-///
-/// `params` are the kernel's, whose rows these are.
-#[inline(always)]
-pub(super) unsafe fn load_queries(
-    params: &AttendParams,
-    first: u32,
-    rows: u32,
-    kv_head: u32,
-    plan: SharedPlan,
-) {
-    share_out(rows * HEADS * RowTile::CHUNKS, |at| {
-        let (row, head, chunk) =
-            (at / RowTile::CHUNKS / HEADS, at / RowTile::CHUNKS % HEADS, at % RowTile::CHUNKS);
-        let mut query: Chunk = [0; 4];
-        if head < params.group {
-            let from = u64::from(first + row) * params.q_row_stride
-                + u64::from(kv_head * params.group + head) * params.q_head_stride
-                + u64::from(chunk * CHUNK);
-            let q = GlobalPtr::<u16>::from_address(params.q.address()).add(from);
-            // SAFETY: the caller vouches for the rows, and for their alignment.
-            query = unsafe { q.cast::<Chunk>().read_constant() };
-        }
-        // SAFETY: the numbers are shared out, and so are the places.
-        unsafe { plan.queries(row).chunk(head, chunk).write(query) };
-    });
-}
+use crate::row_tile::RowTile;
+use crate::softmax::weight;
 
 /// All threads of the block: the weights of a row's first `visible` keys of a block, for all heads. Each warp does
 /// those of 32 keys.
@@ -83,10 +51,10 @@ pub(super) unsafe fn weigh(
     }
     // SAFETY: all lanes are together. Of the lanes with the same heads one writes.
     unsafe {
-        maxima = maxima.map(|max| row_max(max));
+        maxima = [row_max(maxima[0]), row_max(maxima[1])];
         if part.is_first() {
-            for (half, max) in maxima.into_iter().enumerate() {
-                plan.maximum(row, warp, part.row + 8 * half as u32).write(max);
+            for (half, max) in maxima.iter().enumerate() {
+                plan.maximum(row, warp, part.row + 8 * half as u32).write(*max);
             }
         }
     }
@@ -99,13 +67,7 @@ pub(super) unsafe fn weigh(
     let weights = plan.weights(row);
     for (tile, logits) in logits.iter().enumerate() {
         for half in 0..2 {
-            let weight = |at: usize| {
-                let logit = logits[2 * half + at];
-                // Where no key has a logit above -inf the difference would be that of two infinities.
-                let is_any = logit > f32::NEG_INFINITY;
-                if is_any { ptx::ex2_approx_ftz_f32(logit - maxima[half]) } else { 0.0 }
-            };
-            let (a, b) = (weight(0), weight(1));
+            let [a, b] = [0, 1].map(|at| weight(logits[2 * half + at], maxima[half]));
             let pair = bf16::pack(a, b);
             let (rounded_a, rounded_b) = bf16::unpack(pair);
             sums[half][0] += a + b;
@@ -117,10 +79,11 @@ pub(super) unsafe fn weigh(
     }
     // SAFETY: all lanes are together. Of the lanes with the same heads one writes.
     unsafe {
-        let sums = sums.map(|sums| sums.map(|sum| row_sum(sum)));
+        let [[a, b], [c, d]] = sums;
+        let sums = [[row_sum(a), row_sum(b)], [row_sum(c), row_sum(d)]];
         if part.is_first() {
-            for (half, sums) in sums.into_iter().enumerate() {
-                plan.sums(row, warp, part.row + 8 * half as u32).write(sums);
+            for (half, sums) in sums.iter().enumerate() {
+                plan.sums(row, warp, part.row + 8 * half as u32).write(*sums);
             }
         }
     }

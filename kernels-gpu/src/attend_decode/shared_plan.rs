@@ -1,11 +1,10 @@
 use cuda_std::prelude::*;
-use msa_abi::{AttendParams, BLOCK, HEAD_DIM, MAX_GROUP};
+use msa_abi::{AttendParams, BLOCK, HEAD_DIM};
 
+use crate::block_ring::Stages;
+use crate::queries::HEADS;
 use crate::row_tile::RowTile;
 use crate::softmax::Sums;
-
-/// Heads of a tile's row: as many as a KV head may have, some of them unused.
-pub(super) const HEADS: u32 = MAX_GROUP as u32;
 
 /// Warps of a block.
 pub(super) const WARPS: u32 = AttendParams::THREADS / warp::WARP_SIZE;
@@ -15,7 +14,7 @@ pub(super) const WARPS: u32 = AttendParams::THREADS / warp::WARP_SIZE;
 #[derive(Clone, Copy)]
 pub(super) struct SharedPlan {
     /// `[stages]` of `[BLOCK]` rows
-    stages: SharedPtr<[u32; 4]>,
+    pub(super) stages: Stages,
     /// `[tile_rows]` of `[HEADS]` rows: queries
     queries: SharedPtr<[u32; 4]>,
     /// `[tile_rows]` of `[HEADS]` rows: weights of a block's keys
@@ -28,31 +27,23 @@ pub(super) struct SharedPlan {
     maxima: SharedPtr<f32>,
     /// and the sums of weights, exact and rounded.
     sums: SharedPtr<[f32; 2]>,
-    /// `[4, tile_rows * topk]`: see [`Lists`](super::Lists)
-    ids: SharedPtr<u32>,
-    /// Ids of all rows of a tile.
-    pub(super) id_count: u32,
+    /// `[4, tile_rows * topk]`: see [`BlockLists`](crate::block_lists::BlockLists)
+    pub(super) ids: SharedPtr<u32>,
 }
 
 impl SharedPlan {
     #[inline(always)]
     pub(super) fn new(params: &AttendParams) -> Self {
         let rows = params.tile_rows;
-        let stages = shared::dynamic_shared::<[u32; 4]>();
-        let queries = stages.byte_add(params.stages * AttendParams::STAGE_BYTES);
+        let stages = Stages::new(shared::dynamic_shared(), params.stages);
+        let queries = stages.end();
         let weights = queries.byte_add(rows * ROWS);
         let totals = weights.byte_add(rows * ROWS).cast();
         let total_sums = totals.add(rows * 4 * AttendParams::THREADS).cast::<Sums>();
         let sums = total_sums.add(rows * WARPS * HEADS).cast::<[f32; 2]>();
         let maxima = sums.add(rows * WARPS * HEADS).cast::<f32>();
         let ids = maxima.add(rows * WARPS * HEADS).cast();
-        let id_count = rows * params.topk;
-        Self { stages, queries, weights, totals, total_sums, maxima, sums, ids, id_count }
-    }
-
-    #[inline(always)]
-    pub(super) fn stage(self, nth: u32) -> RowTile {
-        RowTile::at(self.stages.byte_add(nth * AttendParams::STAGE_BYTES))
+        Self { stages, queries, weights, totals, total_sums, maxima, sums, ids }
     }
 
     #[inline(always)]
@@ -88,12 +79,6 @@ impl SharedPlan {
     pub(super) fn sums(self, row: u32, warp: u32, head: u32) -> SharedPtr<[f32; 2]> {
         self.sums.add((row * WARPS + warp) * HEADS + head)
     }
-
-    /// The `nth` array of ids.
-    #[inline(always)]
-    pub(super) fn ids(self, nth: u32) -> SharedPtr<u32> {
-        self.ids.add(nth * self.id_count)
-    }
 }
 
 /// Bytes of a tile with a row for each head.
@@ -104,5 +89,5 @@ const _: () = assert!(BLOCK == HEAD_DIM);
 const _: () = {
     let per_head = size_of::<Sums>() as u32 + 4 + 8;
     let bytes = 2 * ROWS + 4 * AttendParams::THREADS * 16 + WARPS * HEADS * per_head;
-    assert!(bytes == AttendParams::ROW_BYTES && AttendParams::ID_BYTES == 4 * 4);
+    assert!(bytes == AttendParams::ROW_BYTES);
 };

@@ -1,6 +1,8 @@
 //! The kernels' PTX, as it is checked in, on simulated devices.
 
 pub mod attend_decode;
+pub mod attend_prefill;
+pub mod attention;
 pub mod block_topk;
 pub mod index;
 mod step;

@@ -1,24 +1,14 @@
 //! Attention of requests with few new tokens each, on the device, against the oracle.
 
 use cuda_sim::Order;
-use msa::trace::{Outcome, Tensor, Trace};
-use msa::{Backend, Dispatch, Route};
-use msa_tests::check::check;
-use msa_tests::generate::{Recipe, Request, hostile_ids, with_expected};
+use msa::Backend;
+use msa::trace::{Tensor, Trace};
+use msa_tests::generate::Recipe;
 use msa_tests::kernels::FILES;
-use msa_tests::kernels::attend_decode::{Attended, Split, attend, topk};
+use msa_tests::kernels::attend_decode::{attend, topk};
+use msa_tests::kernels::attention::{Attended, Split};
 
-/// A step with ids that lead astray, and what attention must give.
-fn hostile(recipe: Recipe) -> (Trace, Tensor<i32, 3>) {
-    let mut trace = recipe.trace();
-    let ids = hostile_ids(&trace, recipe.seed);
-    trace.block_ids = msa::trace::BlockIds::Given(ids.clone(), None);
-    (with_expected(trace), ids)
-}
-
-fn requests(requests: &[(usize, usize)]) -> Vec<Request> {
-    requests.iter().map(|(new_tokens, cached)| Request::new(*new_tokens, *cached)).collect()
-}
+use crate::attention::{hostile, judge, requests};
 
 fn run(
     trace: &Trace,
@@ -29,18 +19,6 @@ fn run(
 ) -> Attended {
     attend(trace, ids, target, split, order)
         .unwrap_or_else(|fault| panic!("{target:?}, {split:?}, {order:?}: {fault}"))
-}
-
-/// Compares with the oracle, within the contract's tolerances.
-fn judge(trace: &Trace, ids: &Tensor<i32, 3>, attended: &Attended) {
-    let outcome = Outcome {
-        block_ids: ids.clone(),
-        output: attended.output.clone(),
-        lse: attended.lse.clone(),
-        dispatch: Dispatch { backend: "sim", tier: "portable", route: Route::Decode },
-    };
-    let verdict = check(trace, &outcome).expect("the step has expected values");
-    assert!(verdict.passed(), "{verdict:?}");
 }
 
 const WHOLE: Split = Split { splits: 1, tile_rows: 1, stages: 3 };

@@ -2,5 +2,7 @@
 //! GPU, on every device that a file is for.
 
 mod attend_decode;
+mod attend_prefill;
+mod attention;
 mod block_topk;
 mod index;

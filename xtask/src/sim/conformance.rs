@@ -130,6 +130,7 @@ impl Form {
         let kernel = Kernel {
             ptx: text("ptx")?,
             blocks: text("blocks")?.parse()?,
+            cluster: text("cluster")?.parse()?,
             threads: text("threads")?.parse()?,
             parameters: parameters.collect::<Result<_, _>>()?,
             result: text("result")?.parse()?,
@@ -142,6 +143,9 @@ impl Form {
     fn answer(&self, gave: &[u8]) -> String {
         let mut question = Sha256::new().chain_update(&self.kernel.ptx);
         self.kernel.parameters.iter().for_each(|bytes| question.update(bytes));
+        if self.kernel.cluster > 1 {
+            question.update(self.kernel.cluster.to_le_bytes());
+        }
         let [question, answer] =
             [question.finalize(), Sha256::digest(gave)].map(|hash| format!("{hash:x}"));
         format!("{} {} {}\n", &question[..16], &answer[..16], self.one_line())

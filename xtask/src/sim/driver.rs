@@ -9,25 +9,38 @@ use libloading::Library;
 
 type Status = c_int;
 type Handle = *mut c_void;
-/// `cuLaunchKernel`: the function, blocks, threads, shared memory, stream, parameters.
-type Launch = unsafe extern "C" fn(
-    Handle,
-    c_uint,
-    c_uint,
-    c_uint,
-    c_uint,
-    c_uint,
-    c_uint,
-    c_uint,
-    Handle,
-    *mut *mut c_void,
-    *mut *mut c_void,
-) -> Status;
+/// `cuLaunchKernelEx`: the configuration, the function, its parameters.
+type Launch =
+    unsafe extern "C" fn(*const Config, Handle, *mut *mut c_void, *mut *mut c_void) -> Status;
+
+/// `CUlaunchConfig`.
+#[repr(C)]
+struct Config {
+    grid: [c_uint; 3],
+    block: [c_uint; 3],
+    dynamic_shared: c_uint,
+    stream: Handle,
+    attributes: *const Attribute,
+    attribute_count: c_uint,
+}
+
+/// `CUlaunchAttribute`, whose value is a union of 64 bytes.
+#[repr(C)]
+struct Attribute {
+    id: c_uint,
+    padding: c_uint,
+    value: [c_uint; 16],
+}
+
+/// `CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION`
+const CLUSTER: c_uint = 4;
 
 /// A launch of the kernel `test` of a module, all of whose parameters are pointers.
 pub struct Kernel {
     pub ptx: String,
     pub blocks: u32,
+    /// Blocks of a cluster.
+    pub cluster: u32,
     pub threads: u32,
     /// The bytes behind each parameter.
     pub parameters: Vec<Vec<u8>>,
@@ -90,14 +103,23 @@ impl Driver {
         let addresses: Vec<u64> = addresses.collect::<Result<_>>()?;
         let mut parameters: Vec<*mut c_void> =
             addresses.iter().map(|address| ptr::from_ref(address).cast_mut().cast()).collect();
-        let launch: Launch = self.function(c"cuLaunchKernel")?;
-        let (blocks, threads) = (kernel.blocks, kernel.threads);
-        let (stream, none) = (null_mut(), null_mut());
-        // SAFETY: the kernel has these parameters, of 8 bytes each, and stays within their buffers.
-        let status = unsafe {
-            launch(function, blocks, 1, 1, threads, 1, 1, 0, stream, parameters.as_mut_ptr(), none)
+        let launch: Launch = self.function(c"cuLaunchKernelEx")?;
+        let mut value = [0; 16];
+        value[..3].copy_from_slice(&[kernel.cluster, 1, 1]);
+        let cluster = Attribute { id: CLUSTER, padding: 0, value };
+        let config = Config {
+            grid: [kernel.blocks, 1, 1],
+            block: [kernel.threads, 1, 1],
+            dynamic_shared: 0,
+            stream: null_mut(),
+            attributes: &cluster,
+            // Devices without clusters know nothing of it.
+            attribute_count: c_uint::from(kernel.cluster > 1),
         };
-        check("cuLaunchKernel", status)?;
+        // SAFETY: the kernel has these parameters, of 8 bytes each, and stays within their buffers; the
+        // configuration and its attribute are alive.
+        let status = unsafe { launch(&config, function, parameters.as_mut_ptr(), null_mut()) };
+        check("cuLaunchKernelEx", status)?;
         let copy: unsafe extern "C" fn(*mut c_void, u64, usize) -> Status =
             self.function(c"cuMemcpyDtoH_v2")?;
         let mut result = vec![0_u8; kernel.parameters[kernel.result].len()];

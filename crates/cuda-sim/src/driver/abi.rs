@@ -169,13 +169,16 @@ pub(super) struct LaunchConfig {
     pub(super) attribute_count: c_uint,
 }
 
-/// `CUlaunchAttribute`: its value is a union of 64 bytes, of which we use integers at its start.
+/// `CUlaunchAttributeValue`: a union of 64 bytes, of which we use integers at its start.
+pub(super) type AttributeValue = [c_uint; 16];
+
+/// `CUlaunchAttribute`
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(super) struct LaunchAttribute {
     pub(super) id: c_uint,
     padding: c_uint,
-    pub(super) value: [c_uint; 16],
+    pub(super) value: AttributeValue,
 }
 
 /// `CUDA_KERNEL_NODE_PARAMS` in its first version. Where it is an argument, the second's fields are not read.

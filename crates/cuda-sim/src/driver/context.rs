@@ -195,6 +195,7 @@ fn set_current(handle: Handle) -> Result<()> {
 
 /// Waits for all work: it is done. What is told is whether it went well.
 fn synchronize(driver: &Driver, context: &Context) -> Result<()> {
+    driver.launches.settle(context);
     capture::forbid_in_context(driver, context)
 }
 

@@ -128,7 +128,9 @@ impl Code {
         match fault {
             FaultKind::OutOfBounds { .. } | FaultKind::UseAfterFree { .. } => Self::IllegalAddress,
             FaultKind::Misaligned { .. } => Self::MisalignedAddress,
-            FaultKind::Deadlock | FaultKind::BarrierNotReached { .. } => Self::LaunchTimeout,
+            FaultKind::Deadlock
+            | FaultKind::BarrierNotReached { .. }
+            | FaultKind::RegistersNotReleased { .. } => Self::LaunchTimeout,
             _ => Self::LaunchFailed,
         }
     }

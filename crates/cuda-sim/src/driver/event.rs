@@ -61,6 +61,7 @@ fn record(event: Handle, stream: Handle, flags: c_uint) -> Result<()> {
     if target.context().handle != event.context.handle {
         return Err(Code::InvalidHandle.because("the event and the stream are of two contexts"));
     }
+    driver.launches.settle(target.context());
     let now = match &target {
         Target::Stream(stream) => match stream.capture() {
             Some(capture) => Recorded::Captured(capture.clone(), capture.tail(stream)?),
@@ -77,7 +78,9 @@ fn record(event: Handle, stream: Handle, flags: c_uint) -> Result<()> {
 
 /// Whether all before an event is done: it is, and before one that was never recorded is nothing.
 fn finish(event: Handle) -> Result<()> {
-    match &*lock(&get(event)?.recorded) {
+    let event = get(event)?;
+    driver()?.launches.settle(&event.context);
+    match &*lock(&event.recorded) {
         Recorded::Captured(capture, _) => {
             let story = "what is captured cannot be waited for or asked after";
             capture.refuse(Code::CapturedEvent, story)
@@ -92,6 +95,7 @@ fn wait(stream: Handle, event: Handle, flags: c_uint) -> Result<()> {
     }
     let recorded = lock(&get(event)?.recorded).clone();
     let (driver, target) = resolve(stream)?;
+    driver.launches.settle(target.context());
     match (target, recorded) {
         (Target::Stream(stream), Recorded::Captured(capture, nodes)) => {
             stream.wait_captured(&capture, &nodes)

@@ -29,6 +29,8 @@ pub(super) struct Function {
 /// The numbers of `CUfunction_attribute` that can be set, and those of clusters.
 const DYNAMIC_SHARED: c_uint = 8;
 const CARVEOUT: c_uint = 9;
+/// Whether a launch must have a cluster, whose extents the next three numbers are.
+const CLUSTER_REQUIRED: c_uint = 10;
 const LARGE_CLUSTERS: c_uint = 14;
 
 impl Function {
@@ -76,8 +78,12 @@ impl Function {
                 return Err(Code::NotSupported.because(story));
             }
             5 | 6 => 10 * major + minor,
-            // Caching in L1, clusters of a required size, and their scheduling.
-            7 | 10..=13 | 15 => 0,
+            // Caching in L1, and the clusters' scheduling.
+            7 | 15 => 0,
+            CLUSTER_REQUIRED => self.code.required_cluster().is_some().into(),
+            11..=13 => {
+                self.code.required_cluster().map_or(0, |cluster| cluster[number as usize - 11])
+            }
             DYNAMIC_SHARED => self.max_dynamic_shared(),
             CARVEOUT => self.carveout.load(Relaxed),
             LARGE_CLUSTERS => self.large_clusters.load(Relaxed),

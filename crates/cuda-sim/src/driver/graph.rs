@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::{c_char, c_uint};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use super::abi::{In, InOut, KernelNode, KernelNodeV2, Out};
+use super::abi::{AttributeValue, In, InOut, KernelNode, KernelNodeV2, Out};
 use super::context::{Context, current};
 use super::error::{Code, Result};
 use super::launch;
@@ -12,6 +12,7 @@ use super::stream::resolve;
 use super::table::Handle;
 use super::work::{Kernel, Work, enqueue, execute};
 use super::{Driver, driver, lock};
+use crate::Stream;
 
 /// A graph. A node depends only on nodes before it, so their order is one in which they can be done.
 pub(super) struct Graph {
@@ -37,7 +38,8 @@ pub(super) struct NodeOf {
 /// A graph as it was when it was instantiated.
 pub(super) struct Executable {
     pub(super) context: Arc<Context>,
-    work: Vec<Work>,
+    /// Each node's work, and the nodes before it that it depends on.
+    work: Vec<(Work, Vec<usize>)>,
 }
 
 impl Graph {
@@ -97,11 +99,18 @@ impl Graph {
 impl Executable {
     /// Does all of it, up to the first thing that breaks the context.
     pub(super) fn run(&self, driver: &Driver, context: &Context) -> Result<()> {
-        for work in &self.work {
+        // What each node's launch was after, for one that depends on it alone and may begin before its end.
+        let mut streams: Vec<Stream> = Vec::new();
+        for (work, dependencies) in &self.work {
             if context.check().is_err() {
                 break;
             }
-            execute(driver, context, work)?;
+            let mut stream = match dependencies.as_slice() {
+                [before] => streams[*before].clone(),
+                _ => Stream::default(),
+            };
+            execute(driver, context, work, &mut stream)?;
+            streams.push(stream);
         }
         Ok(())
     }
@@ -127,7 +136,9 @@ fn instantiate(graph: Handle, flags: u64) -> Result<Handle> {
         return Err(Code::NotSupported.because(format!("flags {flags:#x} of an executable graph")));
     }
     let graph = driver.graphs.get(graph)?;
-    let work = lock(&graph.nodes).iter().map(|node| node.work.clone()).collect();
+    let nodes = lock(&graph.nodes);
+    let work = nodes.iter().map(|node| (node.work.clone(), node.dependencies.clone())).collect();
+    drop(nodes);
     let mut created = 0;
     driver.executables.insert(|handle| {
         created = handle;
@@ -209,6 +220,16 @@ fn kernel_of(node: Handle) -> Result<KernelNode> {
     })
 }
 
+/// Gives what a kernel's node launches to a function.
+fn with_kernel<T>(node: Handle, f: impl FnOnce(&Driver, &mut Kernel) -> Result<T>) -> Result<T> {
+    let driver = driver()?;
+    let node = driver.nodes.get(node)?;
+    match &mut lock(&node.graph.nodes)[node.index].work {
+        Work::Kernel(kernel) => f(driver, kernel),
+        _ => Err(Code::InvalidValue.because("the node is no kernel's")),
+    }
+}
+
 api! {
     fn cuGraphCreate(graph: Out<Handle>, flags: c_uint) {
         if flags != 0 {
@@ -267,6 +288,15 @@ api! {
     fn cuGraphKernelNodeGetParams_v2(node: Handle, kernel: Out<KernelNodeV2>) {
         // There are no kernels apart from modules, and the node's context is the function's.
         kernel.write(KernelNodeV2 { first: kernel_of(node)?, kernel: 0, context: 0 })
+    }
+
+    fn cuGraphKernelNodeGetAttribute(node: Handle, id: c_uint, value: Out<AttributeValue>) {
+        value.write(with_kernel(node, |_, kernel| launch::attribute(kernel, id))?)
+    }
+
+    fn cuGraphKernelNodeSetAttribute(node: Handle, id: c_uint, value: In<AttributeValue>) {
+        let value = value.read()?;
+        with_kernel(node, |driver, kernel| launch::set_attribute(driver, kernel, id, value))
     }
 
     fn cuGraphInstantiateWithFlags(executable: Out<Handle>, graph: Handle, flags: u64) {

@@ -4,7 +4,9 @@ use std::ffi::c_uint;
 use std::sync::Arc;
 
 use super::Driver;
-use super::abi::{Extra, In, KernelNode, LaunchAttribute, LaunchConfig, Parameters};
+use super::abi::{
+    AttributeValue, Extra, In, KernelNode, LaunchAttribute, LaunchConfig, Parameters,
+};
 use super::device::{BLOCK_LIMITS, BLOCK_THREADS, GRID_LIMITS};
 use super::error::{Code, Result};
 use super::function::{Function, get as get_function};
@@ -17,10 +19,13 @@ use crate::Launch;
 /// What a launch asks for beyond its shape.
 pub(super) struct Special {
     cooperative: bool,
-    pub(super) cluster: [u32; 3],
+    /// Blocks of a cluster, if that is said.
+    cluster: Option<[u32; 3]>,
+    /// Whether it may begin before the launch before it has ended.
+    early: bool,
 }
 
-const PLAIN: Special = Special { cooperative: false, cluster: [1; 3] };
+const PLAIN: Special = Special { cooperative: false, cluster: None, early: false };
 
 /// A launch's shape, as it was asked for.
 pub(super) struct Shape {
@@ -99,23 +104,23 @@ fn check_special(
             return Err(Code::CooperativeLaunchTooLarge.because(story));
         }
     }
-    let cluster = special.cluster;
-    check_cluster(driver, function, launch.grid, cluster)?;
-    if cluster != [1; 3] {
-        let story = format!("{name}: clusters of {cluster:?} blocks are not simulated");
-        return Err(Code::NotSupported.because(story));
-    }
     Ok(())
 }
 
-/// Checks a cluster's shape.
-pub(super) fn check_cluster(
+/// The cluster that a launch has: the one that is asked for, or that the kernel requires, or of one block.
+pub(super) fn cluster(
     driver: &Driver,
     function: &Function,
     grid: [u32; 3],
-    cluster: [u32; 3],
-) -> Result<()> {
+    special: &Special,
+) -> Result<[u32; 3]> {
     let name = function.code.name();
+    let required = function.code.required_cluster();
+    let cluster = special.cluster.or(required).unwrap_or([1; 3]);
+    if let Some(required) = required.filter(|required| *required != cluster) {
+        let story = format!("{name}: a cluster of {cluster:?} blocks, it requires {required:?}");
+        return Err(Code::InvalidClusterSize.because(story));
+    }
     let blocks = cluster.iter().map(|extent| u64::from(*extent)).product::<u64>();
     let limit = if driver.machine.device().capability.0 < 9 { 1 } else { function.max_cluster() };
     if !(1..=limit.into()).contains(&blocks) {
@@ -127,7 +132,7 @@ pub(super) fn check_cluster(
             format!("{name}: clusters of {cluster:?} do not fill a grid of {grid:?} blocks");
         return Err(Code::InvalidClusterSize.because(story));
     }
-    Ok(())
+    Ok(cluster)
 }
 
 /// The names of `extra`'s values.
@@ -189,6 +194,8 @@ fn prepare(
     (each, extra): (Parameters, Extra),
 ) -> Result<Kernel> {
     let launch = check(driver, &function, shape)?;
+    let cluster = cluster(driver, &function, shape.grid, special)?;
+    let launch = Launch { cluster, early: special.early, ..launch };
     check_special(driver, &function, &launch, special)?;
     let parameters = gather(&function, each, extra)?;
     Ok(Kernel { function, launch, parameters })
@@ -217,25 +224,66 @@ fn launch(
     enqueue(driver, &target, Work::Kernel(kernel))
 }
 
-/// Reads the attributes of a launch: `CUlaunchAttributeID`.
-fn special(attributes: In<LaunchAttribute>, count: c_uint) -> Result<Special> {
-    let mut special = PLAIN;
-    let attributes = if count == 0 { Vec::new() } else { attributes.all(count as usize)? };
-    for LaunchAttribute { id, value: [x, y, z, ..], .. } in attributes {
+/// `CUlaunchAttributeID`
+const COOPERATIVE: c_uint = 2;
+const CLUSTER: c_uint = 4;
+const EARLY: c_uint = 6;
+
+impl Special {
+    /// Takes an attribute of a launch.
+    fn set(&mut self, id: c_uint, [x, y, z, ..]: AttributeValue) -> Result<()> {
         match id {
-            2 => special.cooperative = x != 0,
-            4 => special.cluster = [x, y, z],
-            // Nothing; windows of L2, waiting, the clusters' scheduling; kernels that may begin before the one
-            // before them ends; priority, domains of fences, shared memory's share: all without effect,
-            // as work is done one at a time.
-            0 | 1 | 3 | 5 | 6 | 8..=10 | 14 => {}
+            COOPERATIVE => self.cooperative = x != 0,
+            CLUSTER => self.cluster = Some([x, y, z]),
+            EARLY => self.early = x != 0,
+            // Nothing; windows of L2, waiting, the clusters' scheduling, priority, domains of fences, shared
+            // memory's share: all without effect, as work is done one at a time.
+            0 | 1 | 3 | 5 | 8..=10 | 14 => {}
             _ => {
                 let story = format!("launch attribute {id} is not simulated");
                 return Err(Code::NotSupported.because(story));
             }
         }
+        Ok(())
+    }
+}
+
+fn special(attributes: In<LaunchAttribute>, count: c_uint) -> Result<Special> {
+    let mut special = PLAIN;
+    for attribute in if count == 0 { Vec::new() } else { attributes.all(count as usize)? } {
+        special.set(attribute.id, attribute.value)?;
     }
     Ok(special)
+}
+
+/// An attribute of a node's launch.
+pub(super) fn attribute(kernel: &Kernel, id: c_uint) -> Result<AttributeValue> {
+    let mut value = AttributeValue::default();
+    match id {
+        CLUSTER => value[..3].copy_from_slice(&kernel.launch.cluster),
+        EARLY => value[0] = kernel.launch.early.into(),
+        _ => {
+            let story = format!("attribute {id} of a kernel's node is not simulated");
+            return Err(Code::NotSupported.because(story));
+        }
+    }
+    Ok(value)
+}
+
+/// Sets an attribute of a node's launch.
+pub(super) fn set_attribute(
+    driver: &Driver,
+    kernel: &mut Kernel,
+    id: c_uint,
+    value: AttributeValue,
+) -> Result<()> {
+    let Launch { cluster: before, early, grid, .. } = kernel.launch;
+    let mut special = Special { cooperative: false, cluster: Some(before), early };
+    special.set(id, value)?;
+    check_special(driver, &kernel.function, &kernel.launch, &special)?;
+    kernel.launch.cluster = cluster(driver, &kernel.function, grid, &special)?;
+    kernel.launch.early = special.early;
+    Ok(())
 }
 
 /// What a configuration asks for.

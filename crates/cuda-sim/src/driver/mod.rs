@@ -39,6 +39,7 @@ mod event;
 mod function;
 mod graph;
 mod launch;
+mod launches;
 mod log;
 mod memory;
 mod module;
@@ -59,6 +60,7 @@ use self::table::Table;
 struct Driver {
     machine: Machine,
     settings: Settings,
+    launches: launches::Launches,
     /// Held while the device executes: it does one thing at a time.
     execution: Mutex<()>,
     /// Memory that was allocated or registered, by its first address.
@@ -88,6 +90,7 @@ impl Driver {
         Self {
             machine: Machine::new(settings.device.clone()),
             settings,
+            launches: launches::Launches::default(),
             execution: Mutex::default(),
             blocks: Mutex::default(),
             primary: Mutex::default(),

@@ -92,11 +92,11 @@ fn available_shared(function: Handle, at_a_time: c_int, count: c_int) -> Result<
 fn active_clusters(function: Handle, config: &LaunchConfig) -> Result<c_int> {
     let (driver, function) = get(function)?;
     let (shape, special) = launch::of_config(config)?;
-    launch::check_cluster(driver, &function, shape.grid, special.cluster)?;
+    let cluster = launch::cluster(driver, &function, shape.grid, &special)?;
     let count = shape.block.iter().product::<u32>() as c_int;
     let at_a_time = blocks(driver, &function, threads(count)?, shape.dynamic_shared.into());
     let all = at_a_time * driver.machine.device().multiprocessors;
-    Ok((all / special.cluster.iter().product::<u32>()) as c_int)
+    Ok((all / cluster.iter().product::<u32>()) as c_int)
 }
 
 /// Clusters of powers of two, as large as a launch may have.

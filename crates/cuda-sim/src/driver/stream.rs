@@ -115,7 +115,9 @@ fn destroy(handle: Handle) -> Result<()> {
     if LEGACY.contains(&handle) || handle == PER_THREAD {
         return Err(Code::InvalidHandle.because("a context's own streams are not destroyed"));
     }
-    let stream = driver()?.streams.remove(handle)?;
+    let driver = driver()?;
+    let stream = driver.streams.remove(handle)?;
+    driver.launches.settle(&stream.context);
     // What is captured lacks from now on what this stream would have brought.
     stream.forbid_capture("the stream is destroyed while it is captured")
 }
@@ -123,6 +125,7 @@ fn destroy(handle: Handle) -> Result<()> {
 /// Whether a stream's work is done. It is, and what it came to is known.
 fn finish(handle: Handle) -> Result<()> {
     let (driver, target) = resolve(handle)?;
+    driver.launches.settle(target.context());
     match target {
         Target::Stream(stream) => {
             stream.forbid_capture("what is captured cannot be waited for or asked after")

@@ -14,8 +14,8 @@ use super::graph::Executable;
 use super::memory::{self, Place};
 use super::stream::Target;
 use super::{Driver, lock, log};
-use crate::Launch;
 use crate::counters::Counters;
+use crate::{Launch, Stream};
 
 /// One thing to do.
 #[derive(Clone)]
@@ -65,23 +65,40 @@ impl HostCall {
 /// Does the work now, or adds it to the graph that its stream is captured into.
 pub(super) fn enqueue(driver: &Driver, target: &Target, work: Work) -> Result<()> {
     match target {
-        Target::Stream(stream) => match stream.capture() {
-            Some(capture) => capture.add(driver, stream, work),
-            None => execute(driver, &stream.context, &work),
-        },
-        Target::Legacy(context) => {
-            capture::forbid_legacy(driver, context)?;
-            execute(driver, context, &work)
+        Target::Stream(stream) => {
+            if let Some(capture) = stream.capture() {
+                return capture.add(driver, stream, work);
+            }
+        }
+        Target::Legacy(context) => capture::forbid_legacy(driver, context)?,
+    }
+    let context = target.context();
+    match work {
+        Work::Kernel(_) => {
+            driver.launches.of(target, |stream| execute(driver, context, &work, stream))
+        }
+        _ => {
+            driver.launches.settle(context);
+            execute(driver, context, &work, &mut Stream::default())
         }
     }
 }
 
-/// Does the work. A kernel's fault is no error of this call: the context keeps it.
-pub(super) fn execute(driver: &Driver, context: &Context, work: &Work) -> Result<()> {
+/// Does the work, after what `stream` has been given. A kernel's fault is no error of this call: the context
+/// keeps it.
+pub(super) fn execute(
+    driver: &Driver,
+    context: &Context,
+    work: &Work,
+    stream: &mut Stream,
+) -> Result<()> {
+    if !matches!(work, Work::Kernel(_)) {
+        *stream = Stream::default();
+    }
     match work {
         Work::Kernel(kernel) => {
             let _turn = lock(&driver.execution);
-            run(driver, context, kernel)
+            run(driver, context, kernel, stream)
         }
         Work::Copy { to, from, bytes } => {
             let _turn = lock(&driver.execution);
@@ -101,11 +118,11 @@ pub(super) fn execute(driver: &Driver, context: &Context, work: &Work) -> Result
     }
 }
 
-fn run(driver: &Driver, context: &Context, kernel: &Kernel) -> Result<()> {
+fn run(driver: &Driver, context: &Context, kernel: &Kernel, stream: &mut Stream) -> Result<()> {
     let Kernel { function, launch, parameters } = kernel;
     let shown = memory::show_host_memory(driver)?;
     let order = driver.settings.order;
-    let outcome = driver.machine.launch(&function.code, launch, order, parameters);
+    let outcome = driver.machine.launch_in(stream, &function.code, launch, order, parameters);
     memory::take_host_memory_back(driver, shown)?;
     match outcome {
         Ok(counters) => write_counters(driver, kernel, &counters),
@@ -119,6 +136,7 @@ fn run(driver: &Driver, context: &Context, kernel: &Kernel) -> Result<()> {
 struct Line<'a> {
     kernel: &'a str,
     grid: [u32; 3],
+    cluster: [u32; 3],
     block: [u32; 3],
     dynamic_shared: u32,
     #[serde(flatten)]
@@ -127,8 +145,9 @@ struct Line<'a> {
 
 fn write_counters(driver: &Driver, kernel: &Kernel, counters: &Counters) {
     let Some(file) = &driver.settings.counters else { return };
-    let Launch { grid, block, dynamic_shared, .. } = kernel.launch;
-    let line = Line { kernel: kernel.function.code.name(), grid, block, dynamic_shared, counters };
+    let Launch { grid, cluster, block, dynamic_shared, .. } = kernel.launch;
+    let kernel = kernel.function.code.name();
+    let line = Line { kernel, grid, cluster, block, dynamic_shared, counters };
     let written = serde_json::to_string(&line)
         .map_err(std::io::Error::from)
         .and_then(|line| lock(file).write_all(format!("{line}\n").as_bytes()));

@@ -1,8 +1,11 @@
 use std::sync::Arc;
 
 use super::clock::{Agent, Epoch, Knowledge, Lanewise};
+use super::stream::BlockSteps;
+use super::warpgroup::{Step, WARPS, Warpgroup};
 use super::{LANES, Place, Reduction, Reply, Warp};
 use crate::counters::Tally;
+use crate::fault::FaultKind;
 use crate::memory::{Allocation, SharedMemory, Visitor};
 
 /// Barriers that a block has.
@@ -21,13 +24,24 @@ pub(crate) struct Block {
     /// What each warp knows of the others' time, and each of its lanes of the others'.
     knowledge: Vec<Knowledge>,
     lanewise: Vec<Lanewise>,
+    /// What each warp has released by a fence, which its relaxed arrivals tell of, and what it has seen by
+    /// relaxed tests, which it knows of once it acquires by a fence.
+    offered: Vec<Knowledge>,
+    heard: Vec<Knowledge>,
     /// What all releases so far have told who acquires.
     released: Knowledge,
     /// The launch's time when a thread of the block last acquired.
     pub(crate) acquired: u32,
+    /// Whether a thread has acquired what other blocks or launches may have released.
+    pub(crate) has_acquired: bool,
+    /// What it has done about the launches before and after.
+    pub(crate) steps: BlockSteps,
     /// Whether something has changed that another thread may wait for.
     pub(crate) progress: bool,
     barriers: [BarrierState; BARRIERS],
+    warpgroups: Vec<Warpgroup>,
+    /// Registers of each thread that warps have given up and no other has taken.
+    pub(crate) spare_registers: u32,
     /// Threads that the block started with, and those of them that have exited.
     threads: u32,
     exited: u32,
@@ -84,19 +98,26 @@ impl Block {
     /// The block of a rank in its cluster, whose warps are numbered from `first_warp` on there.
     pub(crate) fn new(place: Place, threads: u32, first_warp: u32, kinds: usize) -> Self {
         let warps = threads.div_ceil(32);
-        let agents = (first_warp..first_warp + warps).map(Agent);
+        let numbers = first_warp..first_warp + warps;
+        let agents = numbers.clone().map(Agent);
         Self {
             place,
-            shared: SharedMemory::new(place.total_shared as usize),
+            shared: SharedMemory::new(place.total_shared as usize, numbers),
             tally: Tally::new(kinds),
             nearest: None,
             first_warp,
             knowledge: agents.map(Knowledge::start).collect(),
             lanewise: vec![Lanewise::start(); warps as usize],
+            offered: vec![Knowledge::default(); warps as usize],
+            heard: vec![Knowledge::default(); warps as usize],
             released: Knowledge::default(),
             acquired: 0,
+            has_acquired: false,
+            steps: BlockSteps::default(),
             progress: false,
             barriers: Default::default(),
+            warpgroups: Warpgroup::of_block(warps as usize),
+            spare_registers: 0,
             threads,
             exited: 0,
         }
@@ -148,9 +169,38 @@ impl Block {
         told
     }
 
-    /// A warp learns what somebody has told.
-    pub(crate) fn learn(&mut self, warp: usize, told: &Knowledge) {
+    /// Some lanes of a warp learn what somebody has told. What they are told of their own warp they know of
+    /// its other lanes.
+    pub(crate) fn learn(&mut self, warp: usize, lanes: u32, told: &Knowledge) {
+        let of_own = told.epoch(self.agent(warp)).time;
+        self.lanewise[warp].learn(lanes, of_own);
         self.knowledge[warp].join(told);
+    }
+
+    /// What a warp has released by fences: relaxed arrivals tell of it.
+    pub(crate) fn offered(&self, warp: usize) -> Knowledge {
+        self.offered[warp].clone()
+    }
+
+    /// A warp's fence releases all that it knows.
+    pub(crate) fn offer(&mut self, warp: usize) {
+        self.offered[warp].join(&self.knowledge[warp]);
+    }
+
+    /// A warp's fence releases one thing alone.
+    pub(crate) fn offer_only(&mut self, warp: usize, epoch: Epoch) {
+        self.offered[warp].learn(epoch);
+    }
+
+    /// A warp sees something without acquiring it.
+    pub(crate) fn hear(&mut self, warp: usize, told: &Knowledge) {
+        self.heard[warp].join(told);
+    }
+
+    /// A fence of some lanes of a warp acquires what it has seen.
+    pub(crate) fn heed(&mut self, warp: usize, lanes: u32) {
+        let heard = std::mem::take(&mut self.heard[warp]);
+        self.learn(warp, lanes, &heard);
     }
 
     /// A warp learns that something asynchronous, and what its agent did before it, has happened.
@@ -158,9 +208,29 @@ impl Block {
         self.knowledge[warp].learn(epoch);
     }
 
+    /// A warp executes what its warpgroup executes together.
+    pub(super) fn step(&mut self, warp: usize, step: Step) -> Result<(), FaultKind> {
+        self.warpgroups[warp / WARPS].execute(warp, step)
+    }
+
+    /// A warp gives up registers or takes some.
+    pub(crate) fn set_registers(&mut self, warp: usize) -> Result<(), FaultKind> {
+        let (agent, knowledge) = (self.agent(warp), &self.knowledge[warp]);
+        self.progress = true;
+        self.warpgroups[warp / WARPS].set_registers(warp, agent, knowledge)
+    }
+
+    /// All threads of a warp are about to exit.
+    pub(super) fn exit_warp(&mut self, warp: usize) -> Result<(), FaultKind> {
+        self.warpgroups[warp / WARPS].exit(warp)
+    }
+
     /// A warp's `fence.proxy.async`.
     pub(crate) fn fence_proxies(&mut self, warp: usize) {
+        let agent = self.agent(warp);
         self.knowledge[warp].fence();
+        // What the warp writes from now on no fence has come after.
+        self.knowledge[warp].tick(agent);
     }
 
     /// A warp learns what was released before. `now` is the launch's time.
@@ -172,6 +242,17 @@ impl Block {
     /// What somebody of the cluster knows is told to all who acquire later.
     pub(crate) fn release(&mut self, told: &Knowledge) {
         self.released.join(told);
+    }
+
+    /// Whether a warp knows that something has happened.
+    pub(crate) fn knows(&self, warp: usize, epoch: Epoch) -> bool {
+        self.knowledge[warp].has_seen(epoch)
+    }
+
+    /// Whether a warp knows of anything that another block of its cluster has done.
+    pub(crate) fn knows_of(&self, warp: usize, other: &Self) -> bool {
+        let warps = other.knowledge.len() as u32;
+        self.knowledge[warp].knows_any(other.first_warp..other.first_warp + warps)
     }
 
     /// A lane as one who accesses shared memory.

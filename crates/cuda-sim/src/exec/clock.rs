@@ -100,6 +100,11 @@ impl Knowledge {
         self.learn(Epoch { agent, time: self.seen.time(agent) + 1 });
     }
 
+    /// Whether anything is known of some agents: they have begun.
+    pub(crate) fn knows_any(&self, mut agents: std::ops::Range<u32>) -> bool {
+        agents.any(|agent| self.seen.time(Agent(agent)) > 0)
+    }
+
     /// `fence.proxy.async` after all that is known.
     pub(crate) fn fence(&mut self) {
         self.fenced = self.seen.clone();
@@ -121,6 +126,13 @@ impl Lanewise {
     pub(crate) fn has_seen(&self, lane: usize, others: u32, time: u32) -> bool {
         let known = &self.0[lane];
         lanes(others & !(1 << lane)).all(|other| known[other] >= time)
+    }
+
+    /// Some lanes learn of all that the warp had done by a time, which it told somebody then.
+    pub(crate) fn learn(&mut self, mask: u32, time: u32) {
+        for lane in lanes(mask) {
+            self.0[lane].iter_mut().for_each(|known| *known = (*known).max(time));
+        }
     }
 
     /// Some lanes tell each other all that they know, now.

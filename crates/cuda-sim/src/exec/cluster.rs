@@ -4,8 +4,9 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::block::{BarrierState, Block};
-use super::clock::{Agent, Knowledge};
-use super::{Cx, Event, Flow, Launched, Reply, Stop, Warp};
+use super::clock::{Agent, Epoch, Knowledge};
+use super::warpgroup::Step;
+use super::{Cx, Event, Flow, Launched, PhaseOf, Reply, Stop, Warp, lanes};
 use crate::fault::FaultKind;
 use crate::isa::{Instruction, Kernel};
 use crate::memory::{GlobalMemory, SharedMemory, Visitor};
@@ -16,9 +17,19 @@ pub(crate) struct Cluster {
     barrier: BarrierState,
     /// How many there are whose steps are counted.
     agents: u32,
+    /// The barrier as one whose phases are steps: who knows of one knows that all blocks have begun.
+    begun: Agent,
+    /// The launch before, whose end is a step.
+    before: Agent,
 }
 
 impl Cluster {
+    /// A cluster of so many warps.
+    fn new(warps: u32) -> Self {
+        let [begun, before] = [warps, warps + 1].map(Agent);
+        Self { barrier: BarrierState::default(), agents: warps + 2, begun, before }
+    }
+
     /// Somebody new whose steps are counted.
     pub(crate) fn new_agent(&mut self) -> Agent {
         self.agents += 1;
@@ -29,6 +40,21 @@ impl Cluster {
     /// whose completion they may go on.
     pub(crate) fn arrive(&mut self, threads: u32, knowing: &Knowledge) -> u64 {
         self.barrier.arrive(threads, knowing)
+    }
+
+    /// Threads that have arrived at the present phase exit: nobody expects them any longer.
+    fn withdraw(&mut self, threads: u32) {
+        self.barrier.arrived -= threads;
+    }
+
+    /// What who waits for a phase of the barrier comes to know however its threads have arrived.
+    pub(crate) fn begun(&self) -> Epoch {
+        Epoch { agent: self.begun, time: 1 }
+    }
+
+    /// What who has waited for the launch before knows.
+    pub(crate) fn waited(&self) -> Epoch {
+        Epoch { agent: self.before, time: 1 }
     }
 
     /// Phases of the cluster's barrier that are complete.
@@ -80,6 +106,13 @@ impl Cx<'_, '_> {
         self.block.place.rank
     }
 
+    /// The warp executes what its warpgroup executes together, with operands that are the same in all
+    /// warps.
+    pub(crate) fn step_of_warpgroup(&mut self, operands: [u64; 3]) -> Result<(), FaultKind> {
+        let (instruction, line) = self.warp.position();
+        self.block.step(self.warp.index, Step { line, instruction, operands })
+    }
+
     /// Shared memory of a block of the cluster, and a lane of this one as one who accesses it.
     pub(crate) fn shared_of(
         &mut self,
@@ -96,6 +129,10 @@ impl Cx<'_, '_> {
         })?;
         if other.live() == 0 {
             return Err(FaultKind::ExitedBlock { rank });
+        }
+        let warp = self.warp.index;
+        if !(self.block.knows(warp, self.cluster.begun()) || self.block.knows_of(warp, other)) {
+            return Err(FaultKind::UnstartedBlock { rank });
         }
         Ok((&mut other.shared, self.block.visitor(self.warp.index, lane)))
     }
@@ -135,6 +172,11 @@ pub(crate) struct Stopped {
 /// elsewhere in the launch, before it counts as spinning in vain.
 const PATIENCE: u64 = 1 << 24;
 
+/// Instructions that a cluster executes in vain before warps wake that sleep at mbarriers, and how often they
+/// may wake, while nobody else is ready, before that counts as waiting for what never comes.
+const TIMEOUT: u64 = 1 << 16;
+const TIMEOUTS: u32 = 1 << 10;
+
 /// Runs the blocks of a cluster to their end. `warps` are those of the first block, then those of the
 /// second, and so on.
 pub(crate) fn run(
@@ -146,16 +188,26 @@ pub(crate) fn run(
     schedule: &mut dyn Schedule,
 ) -> Result<(), Stopped> {
     let of_block = warps.len() / blocks.len();
-    let mut cluster = Cluster { barrier: BarrierState::default(), agents: warps.len() as u32 };
+    let mut cluster = Cluster::new(warps.len() as u32);
     let mut states = vec![State::Ready; warps.len()];
-    let (mut idle, mut seen) = (0, 0);
+    let (mut idle, mut timeouts, mut seen) = (0, 0, 0);
     loop {
+        if idle > u64::from(timeouts) * TIMEOUT {
+            timeouts += 1;
+            wake(&mut warps, &mut states);
+        }
         let ready: Vec<usize> = (0..warps.len()).filter(|&w| states[w] == State::Ready).collect();
         if ready.is_empty() {
             if states.iter().all(|state| *state == State::Exited) {
                 return Ok(());
             }
-            return Err(stuck(blocks, &cluster, &warps, &states));
+            timeouts += 1;
+            if timeouts > TIMEOUTS || !wake(&mut warps, &mut states) {
+                return Err(stuck(blocks, &cluster, &warps, &states));
+            }
+            // Other clusters may have what is waited for.
+            std::thread::yield_now();
+            continue;
         }
         let (choice, turn) = schedule.next(ready.len());
         let index = ready[choice];
@@ -186,33 +238,60 @@ pub(crate) fn run(
                     is_over
                 }
                 Event::Cluster { phase } => cluster.phase() >= phase,
-                Event::Mbarrier { rank, address, phase } => {
+                Event::Mbarrier(PhaseOf { rank, address, phase }) => {
                     let shared = &blocks[rank as usize].shared;
                     shared.mbarrier_phase(address).is_none_or(|now| now > phase)
                 }
+                Event::Registers { more } => block.spare_registers >= more,
             };
             if is_over {
                 *state = State::Ready;
             }
         }
-        if progress || end != Turn::Over {
+        if progress || end == Turn::Exits {
             launch.progress.fetch_add(1, Relaxed);
         }
         let now = launch.progress.load(Relaxed);
         // A turn that comes to nothing at once counts for something, so that it ends.
-        idle = if now == seen { idle + u64::from(executed.max(64)) } else { 0 };
+        (idle, timeouts) = match now == seen {
+            true => (idle + u64::from(executed.max(64)), timeouts),
+            false => (0, 0),
+        };
         seen = now;
         if idle > PATIENCE {
             let path = warps[index].path();
             let lane = path.map_or(0, |path| path.lanes.trailing_zeros());
+            let looked_for = warps[index].looked_for;
+            let kind = looked_for.map_or(FaultKind::Deadlock, |event| not_reached(blocks, event));
             return Err(Stopped {
                 rank,
                 warp: warps[index].index,
                 instruction: path.map_or(0, |path| path.pc),
-                stop: Stop { lane, kind: FaultKind::Deadlock },
+                stop: Stop { lane, kind },
             });
         }
     }
+}
+
+/// Wakes the warps that sleep at mbarriers: `try_wait` returns after a time in any case, and what the
+/// program does then may be what others wait for. Returns whether there are any.
+fn wake(warps: &mut [Warp], states: &mut [State]) -> bool {
+    let mut any = false;
+    for (warp, state) in warps.iter_mut().zip(states) {
+        if let State::Waiting { event: Event::Mbarrier(_), .. } = state {
+            *state = State::Ready;
+            warp.looked_for = None;
+            any = true;
+        }
+    }
+    any
+}
+
+/// What an mbarrier waits for, of which a phase is looked for in vain.
+fn not_reached(blocks: &[Block], PhaseOf { rank, address, phase }: PhaseOf) -> FaultKind {
+    let mbarrier = blocks[rank as usize].shared.mbarrier_waits_for(address);
+    let (arrivals, bytes) = mbarrier.unwrap_or_default();
+    FaultKind::MbarrierNotReached { rank, address, phase, arrivals, bytes }
 }
 
 /// Nobody can go on: says why, of the first warp that waits.
@@ -222,7 +301,7 @@ fn stuck(blocks: &[Block], cluster: &Cluster, warps: &[Warp], states: &[State]) 
     let rank = index / (warps.len() / blocks.len());
     let path = warps[index].path();
     let pc = path.map_or(0, |path| path.pc);
-    let not_reached = |barrier, state: &BarrierState, live| FaultKind::BarrierNotReached {
+    let barrier_not_reached = |barrier, state: &BarrierState, live| FaultKind::BarrierNotReached {
         barrier,
         arrived: state.arrived,
         expected: if state.expected == 0 { live } else { state.expected },
@@ -231,16 +310,17 @@ fn stuck(blocks: &[Block], cluster: &Cluster, warps: &[Warp], states: &[State]) 
         State::Waiting { event: Event::Barrier { barrier, .. }, .. } => {
             let (block, number) = (&blocks[rank], Some(barrier as u32));
             // Its lanes stand behind the barrier.
-            (not_reached(number, block.barrier(barrier), block.live()), pc.saturating_sub(1))
+            let kind = barrier_not_reached(number, block.barrier(barrier), block.live());
+            (kind, pc.saturating_sub(1))
         }
         State::Waiting { event: Event::Cluster { .. }, .. } => {
             let live = blocks.iter().map(Block::live).sum();
-            (not_reached(None, &cluster.barrier, live), pc)
+            (barrier_not_reached(None, &cluster.barrier, live), pc)
         }
-        State::Waiting { event: Event::Mbarrier { rank, address, phase }, .. } => {
-            let mbarrier = blocks[rank as usize].shared.mbarrier_waits_for(address);
-            let (arrivals, bytes) = mbarrier.unwrap_or_default();
-            (FaultKind::MbarrierNotReached { rank, address, phase, arrivals, bytes }, pc)
+        State::Waiting { event: Event::Mbarrier(phase), .. } => (not_reached(blocks, phase), pc),
+        State::Waiting { event: Event::Registers { more }, .. } => {
+            let spare = blocks[rank].spare_registers;
+            (FaultKind::RegistersNotReleased { more, spare }, pc)
         }
         _ => (FaultKind::Deadlock, pc),
     };
@@ -253,6 +333,7 @@ fn take_turn(cx: &mut Cx, kernel: &Kernel, turn: u32) -> Result<(Turn, u32), Sto
     for executed in 0..turn {
         let Some(path) = cx.warp.path() else { return Ok((Turn::Exits, executed)) };
         let instruction = &kernel.code[path.pc as usize];
+        cx.warp.executed += 1;
         let mask = active(cx.warp, instruction, path.lanes)?;
         let flow = if mask == 0 {
             Flow::Next
@@ -265,13 +346,14 @@ fn take_turn(cx: &mut Cx, kernel: &Kernel, turn: u32) -> Result<(Turn, u32), Sto
                 flow => flow?,
             }
         };
+        cx.warp.meddled()?;
         let live = cx.warp.live();
         if let Flow::Until(event) = flow {
             if path.lanes == live {
                 return Ok((Turn::Waits { event, reply: None }, executed));
             }
             // Those that it waits for may be lanes of the same warp.
-            if !cx.warp.make_way(path.pc) {
+            if !cx.warp.make_way(path) {
                 return Ok((Turn::Over, executed + 1));
             }
             continue;
@@ -281,7 +363,21 @@ fn take_turn(cx: &mut Cx, kernel: &Kernel, turn: u32) -> Result<(Turn, u32), Sto
             Flow::Next => cx.warp.advance(path),
             Flow::Jump(target) => cx.warp.jump(path, mask, target),
             Flow::Scatter(jumps) => cx.warp.scatter(path, &jumps),
+            Flow::Call(entry) => cx.warp.call(path, mask, entry),
+            Flow::Return => cx.warp.leave(path, mask),
             Flow::Exit => {
+                let lane = mask.trailing_zeros();
+                let refuse = |kind| Stop { lane, kind };
+                if cx.warp.any_in_flight() {
+                    return Err(refuse(FaultKind::ExitInFlight));
+                }
+                if mask == live {
+                    cx.block.exit_warp(cx.warp.index).map_err(refuse)?;
+                }
+                let phase = cx.cluster.phase();
+                let arrived = lanes(mask)
+                    .filter(|lane| cx.warp.at_cluster_barrier[*lane].is_some_and(|of| of > phase));
+                cx.cluster.withdraw(arrived.count() as u32);
                 cx.warp.exit(path, mask);
                 cx.block.exit(mask.count_ones());
             }
@@ -292,7 +388,7 @@ fn take_turn(cx: &mut Cx, kernel: &Kernel, turn: u32) -> Result<(Turn, u32), Sto
             }
             Flow::Yield => {
                 cx.warp.advance(path);
-                if !cx.warp.make_way(path.pc + 1) {
+                if !cx.warp.make_way(path.behind()) {
                     return Ok((Turn::Over, executed + 1));
                 }
             }

@@ -3,9 +3,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 use super::block::Block;
 use super::cluster::{self, Schedule, Stopped};
+use super::stream::{Earlier, Steps, Stream};
 use super::warp::{Warp, specials};
 use super::{Launched, Place, unflatten};
 use crate::counters::{Counters, Tally};
+use crate::device::Device;
 use crate::fault::Fault;
 use crate::isa::Kernel;
 use crate::memory::GlobalMemory;
@@ -21,12 +23,17 @@ pub struct Launch {
     pub block: [u32; 3],
     /// Bytes of dynamic shared memory.
     pub dynamic_shared: u32,
+    /// Whether it may begin before the launch before it in its [`Stream`] has ended: programmatic dependent
+    /// launch. Until its threads have executed `griddepcontrol.wait` they must not touch what that launch
+    /// writes, nor write what it reads, if it lets others begin (`griddepcontrol.launch_dependents`); nor
+    /// what those before that one do, as far as it has not waited for them.
+    pub early: bool,
 }
 
 impl Default for Launch {
     /// One thread.
     fn default() -> Self {
-        Self { grid: [1; 3], cluster: [1; 3], block: [1; 3], dynamic_shared: 0 }
+        Self { grid: [1; 3], cluster: [1; 3], block: [1; 3], dynamic_shared: 0, early: false }
     }
 }
 
@@ -43,19 +50,25 @@ pub enum Order {
 /// Runs a kernel. `parameters` are its parameters' bytes, laid out as it declares them.
 pub(crate) fn launch(
     kernel: &Kernel,
+    device: &Device,
     global: &GlobalMemory,
     launch: &Launch,
     order: Order,
     parameters: &[u8],
+    stream: &mut Stream,
 ) -> Result<Counters, Fault> {
     let clusters: [u32; 3] = std::array::from_fn(|axis| launch.grid[axis] / launch.cluster[axis]);
     let count: u32 = clusters.iter().product();
     static LAUNCHES: AtomicU32 = AtomicU32::new(1);
     let launched = Launched {
         number: LAUNCHES.fetch_add(1, Relaxed),
+        multiprocessors: device.multiprocessors,
         parameters,
         releases: AtomicU32::new(0),
+        unfenced: AtomicU32::new(0),
         progress: AtomicU32::new(0),
+        overlap: stream.overlap(launch.early),
+        steps: Steps::default(),
     };
     let next = AtomicU32::new(0);
     let stop = AtomicBool::new(false);
@@ -91,6 +104,8 @@ pub(crate) fn launch(
         }
         work();
     });
+    let Launched { number, overlap, steps, .. } = launched;
+    stream.ran(Earlier { number, kernel: kernel.name.clone() }, overlap, &steps);
     match fault.into_inner().expect("no panic under the lock") {
         Some((_, fault)) => Err(fault),
         None => Ok(total.into_inner().expect("no panic under the lock").named(&kernel.kinds)),
@@ -120,6 +135,8 @@ fn run_cluster(
             rank,
             dynamic_shared: launch.dynamic_shared,
             total_shared: kernel.static_shared + launch.dynamic_shared,
+            multiprocessors: launched.multiprocessors,
+            launch: launched.number,
         };
         warps.extend((0..of_block).map(|warp| {
             let lanes = match threads - 32 * warp {
@@ -137,7 +154,10 @@ fn run_cluster(
         Order::Random(seed) => &mut Random(seed ^ first.wrapping_mul(GOLDEN)),
     };
     match cluster::run(&mut blocks, kernel, global, launched, warps, schedule) {
-        Ok(()) => Ok(blocks.into_iter().map(|block| block.tally).collect()),
+        Ok(()) => {
+            blocks.iter().for_each(|block| launched.steps.add(block.steps));
+            Ok(blocks.into_iter().map(|block| block.tally).collect())
+        }
         Err(Stopped { rank, warp, instruction, stop }) => {
             let instruction = &kernel.code[instruction as usize];
             Err(Fault {

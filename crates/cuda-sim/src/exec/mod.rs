@@ -9,16 +9,24 @@ mod block;
 pub(crate) mod clock;
 mod cluster;
 mod grid;
+mod holds;
+mod stream;
 mod warp;
+mod warpgroup;
 
 pub(crate) use grid::launch;
 pub use grid::{Launch, Order};
+pub(crate) use holds::Role;
+pub(crate) use stream::Earlier;
+pub use stream::Stream;
 pub(crate) use warp::{LANES, Lanes, Warp, lanes};
+pub(crate) use warpgroup::WARPS;
 
 use std::sync::atomic::AtomicU32;
 
 use self::block::Block;
 use self::cluster::{Cluster, Siblings};
+use self::stream::{Overlap, Steps};
 use crate::fault::FaultKind;
 use crate::isa::Register;
 use crate::memory::GlobalMemory;
@@ -38,11 +46,28 @@ pub(crate) struct Cx<'a, 'k> {
 pub(crate) struct Launched<'a> {
     /// Tells launches apart.
     pub(crate) number: u32,
+    /// Those of the device.
+    pub(crate) multiprocessors: u32,
     pub(crate) parameters: &'a [u8],
     /// How many releases there have been.
     pub(crate) releases: AtomicU32,
+    /// The first time, counted in releases, with no proxy fence for global memory behind it.
+    pub(crate) unfenced: AtomicU32,
     /// How often something has changed that a thread may wait for.
     pub(crate) progress: AtomicU32,
+    /// The launches that may run at the same time, and what this one does about that.
+    overlap: Overlap,
+    steps: Steps,
+}
+
+impl Launched<'_> {
+    /// The launches that may run when a thread has, or has not, waited for the one before.
+    pub(crate) fn running(&self, waited: impl FnOnce() -> bool) -> &[Earlier] {
+        if !self.overlap.before.is_empty() && waited() {
+            return &self.overlap.after;
+        }
+        &self.overlap.before
+    }
 }
 
 /// Where lanes go from an instruction.
@@ -54,6 +79,10 @@ pub(crate) enum Flow {
     /// Some lanes each to other instructions.
     Scatter(Vec<(u32, u32)>),
     Exit,
+    /// Into a function, which starts at an instruction.
+    Call(u32),
+    /// Back to where the function was called from.
+    Return,
     /// On, once the barrier has completed this many phases.
     Wait {
         barrier: u32,
@@ -73,8 +102,18 @@ pub(crate) enum Event {
     Barrier { barrier: usize, phase: u64 },
     /// The barrier of its cluster.
     Cluster { phase: u64 },
-    /// More than so many of an mbarrier, in the shared memory of a block of the cluster.
-    Mbarrier { rank: u32, address: u64, phase: u64 },
+    /// That phase of an mbarrier.
+    Mbarrier(PhaseOf),
+    /// So many registers of each thread more, from those that other warps of its block have given up.
+    Registers { more: u32 },
+}
+
+/// A phase of an mbarrier, counted from 0, in the shared memory of a block of the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PhaseOf {
+    pub(crate) rank: u32,
+    pub(crate) address: u64,
+    pub(crate) phase: u64,
 }
 
 /// What a barrier tells those who waited at it of the predicates they came with.
@@ -112,6 +151,9 @@ pub(crate) struct Place {
     pub(crate) rank: u32,
     pub(crate) dynamic_shared: u32,
     pub(crate) total_shared: u32,
+    /// The device's multiprocessors, and the launch's number.
+    pub(crate) multiprocessors: u32,
+    pub(crate) launch: u32,
 }
 
 /// The `index`-th of all positions in a box, x fastest.

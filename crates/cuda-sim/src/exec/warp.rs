@@ -1,8 +1,11 @@
 //! A warp: 32 lanes of registers, and where each lane stands.
 
-use crate::exec::{Event, Stop};
+use super::holds::{Holds, Role};
+use crate::exec::{PhaseOf, Stop};
 use crate::fault::FaultKind;
-use crate::isa::{Class, Copies, Kernel, Register, Source, Special};
+use crate::isa::{
+    Activation, Class, Copies, Groups, Kernel, Op, Register, Source, Special, WgmmaGroups,
+};
 use crate::memory::LocalMemory;
 
 pub(crate) const LANES: usize = 32;
@@ -24,15 +27,35 @@ pub(crate) fn lanes(mask: u32) -> impl Iterator<Item = usize> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Path {
     pub(crate) pc: u32,
+    /// By which calls they came there.
+    frame: Frame,
     pub(crate) lanes: u32,
     /// Whether they wait there for other lanes of the warp, and if they let them go first for once.
     pub(crate) parked: bool,
     pub(crate) makes_way: bool,
 }
 
+/// A chain of calls: how many, and which of the warp's chains.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Frame {
+    depth: u32,
+    chain: usize,
+}
+
 impl Path {
-    fn at(pc: u32, lanes: u32) -> Self {
-        Self { pc, lanes, parked: false, makes_way: false }
+    fn at(pc: u32, frame: Frame, lanes: u32) -> Self {
+        Self { pc, frame, lanes, parked: false, makes_way: false }
+    }
+
+    /// The same at the next instruction.
+    pub(crate) fn behind(self) -> Self {
+        Self { pc: self.pc + 1, ..self }
+    }
+
+    /// What paths are in the order of. Those in a function come first, so that they return to those
+    /// that they left; lanes that came by different calls are never one path.
+    fn order(&self) -> (u32, u32, usize) {
+        (u32::MAX - self.frame.depth, self.pc, self.frame.chain)
     }
 }
 
@@ -42,8 +65,11 @@ pub(crate) struct Warp<'a> {
     kernel: &'a Kernel,
     /// Its place in the block.
     pub(crate) index: usize,
-    /// Where its lanes that have not exited stand, by ascending instruction.
+    /// Where its lanes that have not exited stand, in their order.
     paths: Vec<Path>,
+    /// The chains of calls that there have been, but for that of none: of each the last call's
+    /// instruction, and the chain before that.
+    calls: Vec<(u32, Frame)>,
     predicates: Vec<u32>,
     words: Vec<Lanes<u32>>,
     doubles: Vec<Lanes<u64>>,
@@ -57,10 +83,19 @@ pub(crate) struct Warp<'a> {
     pub(crate) local: LocalMemory,
     /// Asynchronous copies that have not been waited for.
     pub(crate) copies: Copies,
+    /// Each lane's groups of bulk copies.
+    pub(crate) groups: Groups,
+    /// Groups of `wgmma`, and what registers they hold, if the kernel has any.
+    pub(crate) wgmma: WgmmaGroups,
+    holds: Option<Box<Holds>>,
+    /// Registers of each thread, by `setmaxnreg`.
+    pub(crate) registers: u32,
     /// The phase of the cluster's barrier that each lane has arrived at and not waited for.
     pub(crate) at_cluster_barrier: Lanes<Option<u64>>,
-    /// The phase of an mbarrier that was last looked for in vain: where it is, and which.
-    pub(crate) looked_for: Option<Event>,
+    /// The phase of an mbarrier that was last looked for in vain.
+    pub(crate) looked_for: Option<PhaseOf>,
+    /// Instructions that it has executed: its clock.
+    pub(crate) executed: u64,
 }
 
 impl<'a> Warp<'a> {
@@ -75,7 +110,8 @@ impl<'a> Warp<'a> {
         Self {
             kernel,
             index,
-            paths: vec![Path::at(0, lanes)],
+            paths: vec![Path::at(0, Frame::default(), lanes)],
+            calls: Vec::new(),
             predicates: vec![0; predicates],
             words: vec![[0xffff_ffff; LANES]; words],
             doubles: vec![[u64::MAX; LANES]; doubles],
@@ -85,8 +121,13 @@ impl<'a> Warp<'a> {
             specials,
             local: LocalMemory::new(kernel.local_bytes),
             copies: Copies::default(),
+            groups: Groups::default(),
+            wgmma: WgmmaGroups::default(),
+            holds: kernel.has_wgmma.then(|| Box::new(Holds::new(words))),
+            registers: kernel.registers_at_entry.unwrap_or(0),
             at_cluster_barrier: [None; LANES],
             looked_for: None,
+            executed: 0,
         }
     }
 
@@ -104,11 +145,11 @@ impl<'a> Warp<'a> {
         paths().find(goes).or(paths().find(waits)).or(self.paths.first()).copied()
     }
 
-    /// Lets the warp's other lanes go before those at an instruction, until all have made way for each
+    /// Lets the warp's other lanes go before those of a path, until all have made way for each
     /// other. Returns whether some are left to go now.
-    pub(crate) fn make_way(&mut self, pc: u32) -> bool {
+    pub(crate) fn make_way(&mut self, path: Path) -> bool {
         for known in &mut self.paths {
-            known.makes_way |= known.pc == pc;
+            known.makes_way |= known.order() == path.order();
         }
         let goes = self.paths.iter().any(|path| !(path.parked || path.makes_way));
         if !goes {
@@ -119,7 +160,7 @@ impl<'a> Warp<'a> {
 
     /// Lets a path wait for the warp's other lanes, if any are on their way.
     pub(crate) fn park(&mut self, path: Path) -> bool {
-        match self.paths.iter_mut().find(|known| known.pc == path.pc) {
+        match self.paths.iter_mut().find(|known| known.order() == path.order()) {
             Some(known) if !known.parked => {
                 known.parked = true;
                 self.paths.iter().any(|path| !path.parked)
@@ -140,13 +181,54 @@ impl<'a> Warp<'a> {
     /// Some lanes of a path go elsewhere, the others to the next instruction.
     pub(crate) fn jump(&mut self, path: Path, lanes: u32, target: u32) {
         self.split(path, lanes);
-        self.put(target, lanes);
+        self.put(target, path.frame, lanes);
+    }
+
+    /// Some lanes of a path go into a function, the others to the next instruction.
+    pub(crate) fn call(&mut self, path: Path, lanes: u32, entry: u32) {
+        self.split(path, lanes);
+        let link = (path.pc, path.frame);
+        let chain = self.calls.iter().position(|known| *known == link).unwrap_or_else(|| {
+            self.calls.push(link);
+            self.calls.len() - 1
+        });
+        let frame = Frame { depth: path.frame.depth + 1, chain: chain + 1 };
+        self.put(entry, frame, lanes);
+    }
+
+    /// Some lanes of a path go behind the call that they came by, the others to the next instruction.
+    pub(crate) fn leave(&mut self, path: Path, lanes: u32) {
+        self.split(path, lanes);
+        if let Some((call, frame)) = self.last_call(path) {
+            self.put(call + 1, frame, lanes);
+        }
+    }
+
+    /// The call that the path came by whose turn it is.
+    pub(crate) fn caller(&self) -> Option<&'a Op> {
+        let (call, _) = self.last_call(self.path()?)?;
+        Some(&self.kernel.code[call as usize].op)
+    }
+
+    fn last_call(&self, path: Path) -> Option<(u32, Frame)> {
+        self.calls.get(path.frame.chain.checked_sub(1)?).copied()
+    }
+
+    /// Makes a function's registers and memory of some lanes as if nothing had written them. Returns the
+    /// function's first instruction.
+    pub(crate) fn enter(&mut self, function: usize, mask: u32) -> u32 {
+        let Activation { entry, registers, local } = &self.kernel.activations[function];
+        for (written, own) in self.written.iter_mut().zip(registers) {
+            written[own.clone()].iter_mut().for_each(|written| *written &= !mask);
+        }
+        lanes(mask).for_each(|lane| self.local.forget(lane, local.clone()));
+        *entry
     }
 
     /// Some lanes of a path go to an instruction each, the others to the next one.
     pub(crate) fn scatter(&mut self, path: Path, jumps: &[(u32, u32)]) {
         self.split(path, jumps.iter().fold(0, |all, (_, lanes)| all | lanes));
-        jumps.iter().for_each(|(target, lanes)| self.put(*target, *lanes));
+        jumps.iter().for_each(|(target, lanes)| self.put(*target, path.frame, *lanes));
     }
 
     /// Some lanes of a path are done, the others go to the next instruction.
@@ -158,20 +240,27 @@ impl<'a> Warp<'a> {
 
     /// Removes a path; those of its lanes that do not leave go to the next instruction.
     fn split(&mut self, path: Path, leaving: u32) {
-        self.paths.retain(|known| known.pc != path.pc);
+        self.paths.retain(|known| known.order() != path.order());
         if path.lanes & !leaving != 0 {
-            self.put(path.pc + 1, path.lanes & !leaving);
+            self.put(path.pc + 1, path.frame, path.lanes & !leaving);
         }
     }
 
-    fn put(&mut self, pc: u32, lanes: u32) {
-        match self.paths.binary_search_by_key(&pc, |known| known.pc) {
+    fn put(&mut self, pc: u32, frame: Frame, lanes: u32) {
+        let path = Path::at(pc, frame, lanes);
+        match self.paths.binary_search_by_key(&path.order(), Path::order) {
             Ok(index) => {
                 let known = &mut self.paths[index];
-                *known = Path::at(pc, known.lanes | lanes);
+                *known = Path { lanes: known.lanes | lanes, ..path };
             }
-            Err(index) => self.paths.insert(index, Path::at(pc, lanes)),
+            Err(index) => self.paths.insert(index, path),
         }
+    }
+
+    /// The number and the line of the instruction whose turn it is.
+    pub(super) fn position(&self) -> (u32, u32) {
+        let instruction = self.path().map_or(0, |path| path.pc);
+        (instruction, self.kernel.code[instruction as usize].line)
     }
 
     /// A predicate, a bit for each lane.
@@ -184,6 +273,8 @@ impl<'a> Warp<'a> {
     pub(crate) fn word(&self, source: Source, mask: u32) -> Result<Lanes<u32>, Stop> {
         Ok(match source {
             Source::Immediate(value) => [value as u32; LANES],
+            Source::Special(Special::Clock) => [self.executed as u32; LANES],
+            Source::Special(Special::ClockHigh) => [(self.executed >> 32) as u32; LANES],
             Source::Special(special) => self.specials[special as usize],
             Source::Register(register) => {
                 self.check_written(register, mask)?;
@@ -203,6 +294,7 @@ impl<'a> Warp<'a> {
     pub(crate) fn double(&self, source: Source, mask: u32) -> Result<Lanes<u64>, Stop> {
         Ok(match source {
             Source::Immediate(value) => [value; LANES],
+            Source::Special(Special::Clock) => [self.executed; LANES],
             Source::Register(Register { class: Class::Double, .. }) => {
                 let Source::Register(register) = source else { unreachable!() };
                 self.check_written(register, mask)?;
@@ -251,9 +343,11 @@ impl<'a> Warp<'a> {
         self.carry_written |= mask;
     }
 
-    /// The lanes for which something has been written where a value comes from.
+    /// The lanes for which something has been written where a value comes from. What is in flight counts as
+    /// written: it must not even be moved.
     pub(crate) fn known(&self, source: Source) -> u32 {
         match source {
+            Source::Register(register) if self.is_in_flight(register) => u32::MAX,
             Source::Register(Register { class, index }) => {
                 self.written[class as usize][usize::from(index)]
             }
@@ -266,20 +360,94 @@ impl<'a> Warp<'a> {
         self.written[register.class as usize][usize::from(register.index)] &= !mask;
     }
 
+    /// `wgmma.fence`: what has been written to registers so far is there for products.
+    pub(crate) fn fence_registers(&mut self) {
+        if let Some(holds) = &mut self.holds {
+            holds.fence();
+        }
+    }
+
+    /// A product of a group is about to use a register of 32 bits, which can be read until it [takes
+    /// off](Self::take_off).
+    pub(crate) fn claim(&mut self, register: Register, role: Role, group: u32) -> Result<(), Stop> {
+        let index = usize::from(register.index);
+        let Some(holds) = &mut self.holds else { return Ok(()) };
+        match holds.claim(index, role, group) {
+            Ok(false) => {}
+            Ok(true) => self.written[Class::Word as usize][index] = u32::MAX,
+            Err(refusal) => {
+                let kind = refusal.of(self.kernel.register_name(register).to_owned());
+                return Err(Stop { lane: 0, kind });
+            }
+        }
+        Ok(())
+    }
+
+    /// A register that a product has claimed is in flight: nobody may touch it.
+    pub(crate) fn take_off(&mut self, register: Register) {
+        if let Some(holds) = &mut self.holds {
+            holds.take_off(usize::from(register.index));
+        }
+        self.forget(register, u32::MAX);
+    }
+
+    /// Lets a product leave what it gives in a register that it has claimed.
+    pub(crate) fn set_in_flight(&mut self, register: Register, value: &Lanes<u32>) {
+        self.words[usize::from(register.index)] = *value;
+        self.take_off(register);
+    }
+
+    /// The registers of all groups of products up to one are there.
+    pub(crate) fn land(&mut self, group: u32) {
+        for index in self.holds.iter_mut().flat_map(|holds| holds.complete(group)) {
+            self.written[Class::Word as usize][index] = u32::MAX;
+        }
+    }
+
+    /// Whether a product that nobody has waited for uses any register.
+    pub(super) fn any_in_flight(&self) -> bool {
+        self.holds.as_ref().is_some_and(|holds| holds.any_in_flight())
+    }
+
+    /// Refuses that the last instruction has written to a register in flight.
+    pub(super) fn meddled(&mut self) -> Result<(), Stop> {
+        match &mut self.holds {
+            None => Ok(()),
+            Some(holds) => holds.meddled.take().map_or(Ok(()), Err),
+        }
+    }
+
+    fn is_in_flight(&self, register: Register) -> bool {
+        let is = |holds: &Holds| holds.is_in_flight(usize::from(register.index));
+        register.class == Class::Word && self.holds.as_deref().is_some_and(is)
+    }
+
     fn check_written(&self, register: Register, mask: u32) -> Result<(), Stop> {
         let missing = mask & !self.written[register.class as usize][usize::from(register.index)];
         if missing == 0 {
             return Ok(());
         }
-        let register = self.kernel.register_name(register).to_owned();
+        let name = self.kernel.register_name(register).to_owned();
         Err(Stop {
             lane: missing.trailing_zeros(),
-            kind: FaultKind::UninitializedRegister { register },
+            kind: match self.is_in_flight(register) {
+                true => FaultKind::InFlightRegister { register: name },
+                false => FaultKind::UninitializedRegister { register: name },
+            },
         })
     }
 
     fn mark_written(&mut self, register: Register, mask: u32) {
-        self.written[register.class as usize][usize::from(register.index)] |= mask;
+        let index = usize::from(register.index);
+        self.written[register.class as usize][index] |= mask;
+        if let Some(holds) = &mut self.holds
+            && register.class == Class::Word
+            && holds.write(index)
+        {
+            let register = self.kernel.register_name(register).to_owned();
+            let kind = FaultKind::InFlightRegister { register };
+            holds.meddled = Some(Stop { lane: mask.trailing_zeros(), kind });
+        }
     }
 }
 
@@ -336,6 +504,9 @@ pub(crate) fn specials(
             (ClusterNctarank, place.cluster.iter().product()),
             (DynamicSmemSize, place.dynamic_shared),
             (TotalSmemSize, place.total_shared),
+            (Smid, place.index % place.multiprocessors),
+            (Nsmid, place.multiprocessors),
+            (Gridid, place.launch),
         ];
         for (special, value) in scalars {
             values[special as usize][lane] = value;

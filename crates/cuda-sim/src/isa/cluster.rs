@@ -5,9 +5,9 @@ use super::decode::Text;
 use super::memory::Location;
 use super::program::{Register, Source};
 use crate::error::LoadError;
-use crate::exec::{Cx, Event, Flow, LANES, Stop, lanes};
+use crate::exec::{Cx, Event, Flow, LANES, Lanes, Stop, lanes};
 use crate::fault::FaultKind;
-use crate::ptx::Type;
+use crate::ptx::{Space, Type};
 
 #[derive(Clone, Debug)]
 pub(crate) enum Cluster {
@@ -65,8 +65,10 @@ impl Cluster {
                     let kind = FaultKind::InvalidOperand { what };
                     return Err(Stop { lane: lane as u32, kind });
                 }
-                let knowing =
-                    if releases { cx.block.tell(cx.warp.index) } else { Default::default() };
+                let knowing = match releases {
+                    true => cx.block.tell(cx.warp.index),
+                    false => cx.block.offered(cx.warp.index),
+                };
                 let phase = cx.cluster.arrive(mask.count_ones(), &knowing);
                 lanes(mask).for_each(|lane| cx.warp.at_cluster_barrier[lane] = Some(phase));
                 cx.block.tally.totals.barriers += 1;
@@ -88,14 +90,14 @@ impl Cluster {
                     return Ok(Flow::Until(Event::Cluster { phase: last }));
                 }
                 if let Some(known) = cx.cluster.known() {
-                    cx.block.learn(cx.warp.index, known);
+                    cx.block.learn(cx.warp.index, mask, known);
                 }
-                cx.block.synchronize_lanes(cx.warp.index, mask);
+                cx.block.learn_of(cx.warp.index, cx.cluster.begun());
                 lanes(mask).for_each(|lane| cx.warp.at_cluster_barrier[lane] = None);
                 Ok(Flow::Next)
             }
             Self::Map { to, ty, generic, from, rank } => {
-                let from = cx.warp.double(from, mask)?;
+                let from = locate(cx, from, generic, mask)?;
                 let rank = cx.warp.word(rank, mask)?;
                 let window = if generic { SHARED_WINDOW } else { 0 };
                 let mut mapped = [0; LANES];
@@ -106,8 +108,7 @@ impl Cluster {
                         let kind = FaultKind::InvalidOperand { what };
                         return Err(Stop { lane: lane as u32, kind });
                     }
-                    let place = from[lane].wrapping_sub(window);
-                    mapped[lane] = window + Location::mapped(place, rank[lane]);
+                    mapped[lane] = window + Location::mapped(from[lane].1, rank[lane]);
                 }
                 match ty.bits() {
                     64 => cx.warp.set_double(to, &mapped, mask),
@@ -116,14 +117,27 @@ impl Cluster {
                 Ok(Flow::Next)
             }
             Self::Rank { to, generic, from } => {
-                let from = cx.warp.double(from, mask)?;
-                let space = (!generic).then_some(crate::ptx::Space::SharedCluster);
-                let ranks = from.map(|address| cx.locate(space, address).rank);
+                let ranks = locate(cx, from, generic, mask)?.map(|(rank, _)| rank);
                 cx.warp.set_word(to, &ranks, mask);
                 Ok(Flow::Next)
             }
         }
     }
+}
+
+/// The rank of the block in whose shared memory each lane's address is, and the address there.
+fn locate(cx: &Cx, from: Source, generic: bool, mask: u32) -> Result<Lanes<(u32, u64)>, Stop> {
+    let from = cx.warp.double(from, mask)?;
+    let mut located = [(0, 0); LANES];
+    for lane in lanes(mask) {
+        let at = cx.locate((!generic).then_some(Space::SharedCluster), from[lane]);
+        if at.space != Space::Shared {
+            let what = format!("{:#x}, which is not in shared memory", from[lane]);
+            return Err(Stop { lane: lane as u32, kind: FaultKind::InvalidOperand { what } });
+        }
+        located[lane] = (at.rank, at.address);
+    }
+    Ok(located)
 }
 
 fn address_type(text: &Text) -> Result<Type, LoadError> {

@@ -85,6 +85,7 @@ impl Compare {
                 let ftz = text.eat("ftz");
                 let (ty, by) = (text.ty()?, text.ty()?);
                 text.finish(4)?;
+                selectable(text, ty)?;
                 // A subnormal that is flushed keeps its sign, and -0 is at least 0.
                 if ftz || !matches!(by, Type::S32 | Type::F32) {
                     return Err(text.refuse("not simulated"));
@@ -114,6 +115,7 @@ impl Compare {
             "selp" => {
                 let ty = text.ty()?;
                 text.finish(4)?;
+                selectable(text, ty)?;
                 Ok(Self::Select {
                     to: text.destination(0, ty)?,
                     from: [text.source(1, ty)?, text.source(2, ty)?],
@@ -158,6 +160,12 @@ impl Compare {
         if !matches!(ty.bits(), 16 | 32 | 64) || (is_pair && result.is_some()) {
             return Err(text.refuse("not simulated for this type"));
         }
+        if ftz && matches!(ty, Type::F64 | Type::BF16 | Type::BF16x2) {
+            return Err(text.refuse("subnormals of this type are not flushed"));
+        }
+        if result == Some(Type::F32) && ty.is_float() && ty.bits() == 16 {
+            return Err(text.refuse("no result of this type"));
+        }
         if !ty.is_float() && (unordered || ftz || matches!(relation, Num | Nan)) {
             return Err(text.refuse("a relation of floats"));
         }
@@ -187,6 +195,9 @@ impl Compare {
             operand => text.destination_of(operand, Type::Pred).map(Some),
         };
         let (to, other) = match text.operand(0)? {
+            Operand::Pair(_) if matches!(ty, Type::F16 | Type::BF16) => {
+                return Err(text.refuse("a comparison of 16-bit floats has one result"));
+            }
             Operand::Pair(pair) => (destination(&pair[0])?, destination(&pair[1])?),
             _ if is_pair => return Err(text.refuse("a pair has two results")),
             operand => (destination(operand)?, None),
@@ -246,6 +257,15 @@ impl Compare {
             }
         }
         Ok(())
+    }
+}
+
+/// Refuses what is not selected by its type: 8 bits, and floats of 16 bits.
+fn selectable(text: &Text, ty: Type) -> Result<(), LoadError> {
+    let is_short_float = ty.is_float() && !matches!(ty, Type::F32 | Type::F64);
+    match ty.bits() {
+        16 | 32 | 64 if !is_short_float => Ok(()),
+        _ => Err(text.refuse("not an instruction of this type")),
     }
 }
 

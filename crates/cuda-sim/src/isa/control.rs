@@ -39,7 +39,9 @@ impl Control {
             }
             // A kernel returns to nobody.
             "ret" | "exit" => {
-                text.eat("uni");
+                if text.mnemonic() == "ret" {
+                    text.eat("uni");
+                }
                 text.finish(0)?;
                 Ok(Self::Exit)
             }
@@ -48,11 +50,14 @@ impl Control {
                 Ok(Self::Trap)
             }
             "nanosleep" => {
-                text.eat("u32");
+                let ty = text.ty()?;
                 text.finish(1)?;
+                if ty != Type::U32 {
+                    return Err(text.refuse("not an instruction of this type"));
+                }
+                text.source(0, ty)?;
                 Ok(Self::Nothing)
             }
-            "call" => Err(text.refuse("calls of device functions are not simulated")),
             _ => Err(text.refuse("not simulated")),
         }
     }
@@ -76,7 +81,10 @@ impl Control {
                 }
                 Ok(Flow::Scatter(jumps))
             }
-            Self::Exit => Ok(Flow::Exit),
+            Self::Exit => {
+                cx.warp.groups.check_finished(mask)?;
+                Ok(Flow::Exit)
+            }
             Self::Trap => Err(Stop { lane: mask.trailing_zeros(), kind: FaultKind::Trap }),
             Self::Nothing => Ok(Flow::Next),
         }

@@ -5,8 +5,8 @@ use super::lanewise::{doubles, words};
 use super::program::{Class, Register, Source};
 use super::rounding::{Rounding, flush, integer_odd, integer_to_f64, largest, nan, narrow, widen};
 use crate::error::LoadError;
-use crate::exec::{Cx, LANES, Stop};
-use crate::ptx::Type;
+use crate::exec::{Cx, Stop};
+use crate::ptx::{Operand, Space, Type};
 
 #[derive(Clone, Debug)]
 pub(crate) enum Convert {
@@ -64,6 +64,15 @@ impl Convert {
         let clamp = Clamp { unit, positive, finite };
         let (to_ty, from_ty) = (text.ty()?, text.ty()?);
         let nearest = rounding.unwrap_or(Rounding::Nearest);
+        let of_bits = |ty| {
+            matches!(ty, Type::Pred | Type::B8 | Type::B16 | Type::B32 | Type::B64 | Type::B128)
+        };
+        let is_brain = matches!(to_ty, Type::BF16 | Type::BF16x2) || from_ty == Type::BF16;
+        let of_pairs = matches!(from_ty, Type::F16x2 | Type::BF16x2);
+        let is_short = to_ty.bits() == 8 || from_ty.bits() == 8;
+        if of_bits(to_ty) || of_bits(from_ty) || of_pairs || is_brain && (unit || is_short) {
+            return Err(text.refuse("not a conversion that there is"));
+        }
         let is_half = matches!(to_ty, Type::F16 | Type::BF16 | Type::F16x2 | Type::BF16x2);
         let halves = matches!(nearest, Rounding::Nearest | Rounding::Zero);
         if (positive || finite) && !(is_half && from_ty == Type::F32 && halves) {
@@ -75,7 +84,7 @@ impl Convert {
                 return Err(text.refuse("not a conversion to a pair"));
             }
             let from = [text.source(1, from_ty)?, text.source(2, from_ty)?];
-            let to = text.destination(0, Type::B32)?;
+            let to = text.destination(0, to_ty)?;
             return Ok(Self::Pair { to, ty: to_ty, from, rounding: nearest, clamp });
         }
         text.finish(2)?;
@@ -83,7 +92,15 @@ impl Convert {
         let narrows = to_ty.bits() < from_ty.bits() || is_half && from_ty != to_ty;
         let touches_f32 = to_ty == Type::F32 || from_ty == Type::F32;
         let known = match (to_ty.is_float(), from_ty.is_float()) {
-            (false, false) => integral.is_none() && rounding.is_none() && !ftz,
+            (false, false) => {
+                let [to_sign, from_sign] = [to_ty, from_ty].map(Type::is_signed);
+                let fits = match to_sign == from_sign {
+                    true => to_ty.bits() >= from_ty.bits(),
+                    false => to_sign && to_ty.bits() > from_ty.bits(),
+                };
+                // Where everything fits there is nothing to saturate.
+                integral.is_none() && rounding.is_none() && !ftz && !(unit && fits)
+            }
             (true, false) => integral.is_none() && rounding.is_some() && !ftz,
             // Out of range is clamped in any case, so `.sat` says nothing.
             (false, true) => integral.is_some() && rounding.is_none(),
@@ -112,21 +129,35 @@ impl Convert {
     fn decode_address(text: &Text) -> Result<Self, LoadError> {
         let back = text.eat("to");
         let window = text.one_of(&[
-            ("shared", SHARED_WINDOW),
-            ("shared::cta", SHARED_WINDOW),
-            ("local", LOCAL_WINDOW),
-            ("param", PARAM_WINDOW),
-            ("param::entry", PARAM_WINDOW),
-            ("global", 0),
-            ("const", 0),
+            ("shared", (SHARED_WINDOW, Space::Shared)),
+            ("shared::cta", (SHARED_WINDOW, Space::Shared)),
+            ("shared::cluster", (SHARED_WINDOW, Space::Shared)),
+            ("local", (LOCAL_WINDOW, Space::Local)),
+            ("param", (PARAM_WINDOW, Space::Param)),
+            ("param::entry", (PARAM_WINDOW, Space::Param)),
+            ("global", (0, Space::Global)),
+            ("const", (0, Space::Global)),
         ]);
-        let window = window.ok_or_else(|| text.refuse("not simulated"))?;
+        let (window, space) = window.ok_or_else(|| text.refuse("not simulated"))?;
         let ty = text.ty()?;
         text.finish(2)?;
+        if ty != Type::U64 {
+            return Err(text.refuse("an address has 64 bits"));
+        }
+        // A function's parameters are in local memory.
+        let window = match space {
+            Space::Param if text.is_in_function() => LOCAL_WINDOW,
+            _ => window,
+        };
         let add = if back { window.wrapping_neg() } else { window };
-        let from = match text.register(text.operand(1)?) {
-            Ok((register, _)) => Source::Register(register),
-            Err(_) => text.source(1, ty)?,
+        let from = match text.operand(1)? {
+            operand @ (Operand::Name(name) | Operand::Offset(name, _)) => {
+                if text.space_of(name).is_some_and(|of| back || of != space) {
+                    return Err(text.refuse(format!("{name} is not such an address")));
+                }
+                text.source_of(operand, ty)?
+            }
+            operand => text.source_of(operand, ty)?,
         };
         Ok(Self::Address { to: text.destination(0, ty)?, from, add })
     }
@@ -180,14 +211,8 @@ impl Convert {
                     high << 16 | low
                 })
             }
-            Self::Address { to, from, add } if to.class == Class::Double => {
-                doubles(cx, mask, to, [from], |[address]| address.wrapping_add(add))
-            }
             Self::Address { to, from, add } => {
-                let value = cx.warp.double(from, mask)?;
-                let value: [u32; LANES] = value.map(|address| address.wrapping_add(add) as u32);
-                cx.warp.set_word(to, &value, mask);
-                Ok(())
+                doubles(cx, mask, to, [from], |[address]| address.wrapping_add(add))
             }
         }
     }
@@ -199,8 +224,17 @@ impl Values {
         if declared.bits() < to_ty.bits() || to.class == Class::Predicate {
             return Err(text.refuse("the destination has too few bits"));
         }
+        text.check_kind(declared, to_ty)?;
+        let is_brain = to_ty == Type::BF16 || from_ty == Type::BF16;
+        if is_brain && declared.bits() != to_ty.bits() {
+            return Err(text.refuse("a destination wider than its type"));
+        }
         let from = match text.register(text.operand(1)?) {
+            Ok((_, declared)) if is_brain && declared.bits() != from_ty.bits() => {
+                return Err(text.refuse("a source wider than its type"));
+            }
             Ok((register, declared)) if declared.bits() >= from_ty.bits() => {
+                text.check_kind(declared, from_ty)?;
                 Source::Register(register)
             }
             Ok(_) => return Err(text.refuse("the source has too few bits")),

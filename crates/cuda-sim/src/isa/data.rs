@@ -41,6 +41,8 @@ pub(crate) enum Data {
 pub(crate) enum PredicateSource {
     Register(Register, bool),
     Constant(bool),
+    /// `%is_explicit_cluster`
+    InCluster,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +59,22 @@ impl Data {
             return Self::decode_predicate(text);
         }
         text.finish(2)?;
+        let is_short_float = ty.is_float() && !matches!(ty, Type::F32 | Type::F64);
+        if !matches!(ty.bits(), 16 | 32 | 64) || is_short_float {
+            return Err(text.refuse("not an instruction of this type"));
+        }
+        let vectors = text.operands().iter().filter_map(|operand| match operand {
+            Operand::Vector(parts) => Some(parts),
+            _ => None,
+        });
+        for parts in vectors {
+            if !matches!(ty, Type::B16 | Type::B32 | Type::B64) || !matches!(parts.len(), 2 | 4) {
+                return Err(text.refuse("2 or 4 parts of .b16, .b32 or .b64"));
+            }
+            if parts.iter().all(|part| *part == Operand::Sink) {
+                return Err(text.refuse("no part goes anywhere"));
+            }
+        }
         if let Operand::Vector(parts) = text.operand(0)? {
             let bits = ty.bits() / parts.len() as u32;
             let part = part_type(text, bits)?;
@@ -81,6 +99,7 @@ impl Data {
         text.finish(2)?;
         let from = match text.operand(1)? {
             Operand::Integer(value) => PredicateSource::Constant(*value != 0),
+            Operand::Name(name) if name == "%is_explicit_cluster" => PredicateSource::InCluster,
             operand => {
                 let (register, negated) = text.predicate_operand(operand)?;
                 PredicateSource::Register(register, negated)
@@ -112,23 +131,18 @@ impl Data {
 
     pub(super) fn execute(&self, cx: &mut Cx, mask: u32) -> Result<(), Stop> {
         match self {
-            // Compilers move what is undefined where paths join, so long as nobody uses it: what has
-            // not been written stays so, and is a fault where something is computed from it.
-            Self::Move { to, from } => {
-                let known = cx.warp.known(*from);
-                if to.class == Class::Double {
-                    let value = cx.warp.double(*from, mask & known)?;
-                    cx.warp.set_double(*to, &value, mask);
-                } else {
-                    let value = cx.warp.word(*from, mask & known)?;
-                    cx.warp.set_word(*to, &value, mask);
-                }
-                cx.warp.forget(*to, mask & !known);
-            }
+            Self::Move { to, from } => copy(cx, *to, *from, mask)?,
             Self::MovePredicate { to, from } => {
                 let value = match *from {
                     PredicateSource::Constant(value) => {
                         if value {
+                            u32::MAX
+                        } else {
+                            0
+                        }
+                    }
+                    PredicateSource::InCluster => {
+                        if cx.siblings.cluster_size() > 1 {
                             u32::MAX
                         } else {
                             0
@@ -175,6 +189,21 @@ impl Data {
         }
         Ok(())
     }
+}
+
+/// Moves a value. Compilers move what is undefined where paths join, so long as nobody uses it: what has
+/// not been written stays so, and is a fault where something is computed from it.
+pub(super) fn copy(cx: &mut Cx, to: Register, from: Source, mask: u32) -> Result<(), Stop> {
+    let known = cx.warp.known(from);
+    if to.class == Class::Double {
+        let value = cx.warp.double(from, mask & known)?;
+        cx.warp.set_double(to, &value, mask);
+    } else {
+        let value = cx.warp.word(from, mask & known)?;
+        cx.warp.set_word(to, &value, mask);
+    }
+    cx.warp.forget(to, mask & !known);
+    Ok(())
 }
 
 /// A predicate that may be negated, a bit for each lane.

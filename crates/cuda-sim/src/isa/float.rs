@@ -85,6 +85,10 @@ impl Float {
         let approximate = text.eat("approx") || (mnemonic == "div" && text.eat("full"));
         let rounding = text.one_of(&Rounding::NAMES);
         let ftz = text.eat("ftz");
+        let approximable = ["div", "rcp", "sqrt", "rsqrt", "sin", "cos", "lg2", "ex2", "tanh"];
+        if approximate && !approximable.contains(&mnemonic) {
+            return Err(text.refuse("nothing to approximate"));
+        }
         let nan = text.eat("NaN");
         let magnitude = text.eat("xorsign") && text.eat("abs");
         let clamp = text.one_of(&[("sat", Clamp::Unit), ("relu", Clamp::Positive)]);
@@ -94,7 +98,8 @@ impl Float {
             "add" => Add,
             "sub" => Sub,
             "mul" => Mul,
-            "fma" | "mad" if rounded => Fma,
+            "fma" if rounded => Fma,
+            "mad" if rounded && matches!(ty, Type::F32 | Type::F64) => Fma,
             "div" if rounded != approximate => Div,
             "min" => Min { nan, magnitude },
             "max" => Max { nan, magnitude },
@@ -129,11 +134,20 @@ impl Float {
                 is_half && rounding && relu && function
             }
         };
+        // Of bf16 subnormals are kept, but for its exponential, which always flushes them.
+        let is_brain = matches!(ty, Type::BF16 | Type::BF16x2);
+        let flushes = match function {
+            CopySign | Tanh => !ftz,
+            Exp2 if ty != Type::F32 => ftz == is_brain,
+            _ => !(ftz && is_brain),
+        };
+        let clamps = !(is_brain && clamp == Some(Clamp::Unit));
         if !known
+            || !flushes
+            || !clamps
             || ((nan || magnitude) && !is_extreme)
             || (clamp.is_some() && !is_sum)
             || (rounded && !takes_rounding)
-            || (ftz && function == CopySign)
         {
             return Err(text.refuse("not a form that is simulated"));
         }

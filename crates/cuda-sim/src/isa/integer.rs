@@ -217,7 +217,7 @@ impl Integer {
             Shr => bits >= 16,
             _ => !of_bits && bits >= 16,
         };
-        if !is_known {
+        if !is_known || ty.is_float() {
             return Err(text.refuse("not an instruction of this type"));
         }
         Ok(Self { function, ty, to, from })

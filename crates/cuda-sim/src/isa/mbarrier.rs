@@ -4,12 +4,13 @@
 //! tries again it sleeps until the phase is complete: a program that does not ask again is caught, and one
 //! that does takes no time.
 
+use super::availability::{COUNTED_ARRIVAL, require};
 use super::decode::{Target, Text};
 use super::memory::addresses;
 use super::program::{Register, Source};
 use crate::error::LoadError;
 use crate::exec::clock::Knowledge;
-use crate::exec::{Cx, Event, Flow, LANES, Stop, lanes};
+use crate::exec::{Cx, Event, Flow, LANES, PhaseOf, Stop, lanes};
 use crate::fault::FaultKind;
 use crate::isa::memory::{Location, eat_space};
 use crate::memory::{Proxy, State, Stay};
@@ -95,21 +96,18 @@ impl Mbarrier {
             "init" => {
                 let space = local(text)?;
                 bits(text, 2)?;
-                let at = At { space, target: text.address(0)? };
+                let at = At { space, target: text.address(0, space)? };
                 Ok(Self::Init { at, count: text.source(1, Type::U32)? })
             }
-            "inval" => {
-                let space = local(text)?;
-                bits(text, 1)?;
-                Ok(Self::Invalidate { at: At { space, target: text.address(0)? } })
-            }
+            "inval" => Ok(Self::Invalidate { at: At::decode_own(text)? }),
             "expect_tx" | "complete_tx" => {
                 if text.eat("relaxed") {
                     scope(text)?;
                 }
                 let space = eat_space(text);
                 bits(text, 2)?;
-                let at = At { space: shared(text, space)?, target: text.address(0)? };
+                let space = shared(text, space)?;
+                let at = At { space, target: text.address(0, space)? };
                 let bytes = text.source(1, Type::U32)?;
                 Ok(match action {
                     "expect_tx" => Self::Expect { at, bytes },
@@ -134,7 +132,7 @@ impl Mbarrier {
                     text.source(3, Type::U32)?;
                 }
                 let of = text.source(2, if is_parity { Type::U32 } else { Type::B64 })?;
-                let (to, at) = (text.predicate(0)?, At { space, target: text.address(1)? });
+                let (to, at) = (text.predicate(0)?, At { space, target: text.address(1, space)? });
                 Ok(Self::Wait(Wait { at, of, is_parity, sleeps, acquires, to }))
             }
         }
@@ -149,6 +147,9 @@ impl Mbarrier {
         let operands = text.operand_count();
         // Bytes and the incomplete arrival's count must be given, another count may.
         bits(text, if expects || !may_complete { 3 } else { operands.clamp(2, 3) })?;
+        if operands == 3 && may_complete && !expects {
+            require(text, COUNTED_ARRIVAL)?;
+        }
         let to = match text.operand(0)? {
             Operand::Sink => None,
             _ if space == Some(Space::SharedCluster) => {
@@ -156,7 +157,7 @@ impl Mbarrier {
             }
             _ => Some(text.destination(0, Type::B64)?),
         };
-        let at = At { space, target: text.address(1)? };
+        let at = At { space, target: text.address(1, space)? };
         let given = if operands == 3 { Some(text.source(2, Type::U32)?) } else { None };
         let (expects, count) = if expects { (given, None) } else { (None, given) };
         Ok(Self::Arrive(Arrive {
@@ -210,7 +211,13 @@ impl Mbarrier {
             Self::Wait(wait) => return wait.execute(cx, mask),
             Self::PendingCount { to, state } => {
                 let state = cx.warp.double(*state, mask)?;
-                let pending = state.map(|state| State::from_bits(state).pending());
+                let mut pending = [0; LANES];
+                for lane in lanes(mask) {
+                    pending[lane] = State::from_bits(state[lane]).pending().ok_or_else(|| {
+                        let what = "the pending count of an arrival without .noComplete".to_owned();
+                        stop(lane, FaultKind::InvalidOperand { what })
+                    })?;
+                }
                 cx.warp.set_word(*to, &pending, mask);
             }
         }
@@ -219,8 +226,15 @@ impl Mbarrier {
 }
 
 impl At {
+    /// The only operand, in the block's own shared memory.
+    pub(super) fn decode_own(text: &Text) -> Result<Self, LoadError> {
+        let space = local(text)?;
+        bits(text, 1)?;
+        Ok(Self { space, target: text.address(0, space)? })
+    }
+
     /// The rank of the block, and the address in its shared memory, for each lane.
-    fn places(&self, cx: &Cx, mask: u32) -> Result<[(u32, u64); LANES], Stop> {
+    pub(super) fn places(&self, cx: &Cx, mask: u32) -> Result<[(u32, u64); LANES], Stop> {
         let addresses = addresses(cx, &self.target, mask)?;
         let mut places = [(0, 0); LANES];
         for lane in lanes(mask) {
@@ -246,7 +260,7 @@ impl Arrive {
         let expects = self.expects.map(|bytes| cx.warp.word(bytes, mask)).transpose()?;
         let knowing = match self.releases {
             true => cx.block.tell(cx.warp.index),
-            false => Knowledge::default(),
+            false => cx.block.offered(cx.warp.index),
         };
         let mut states = [0; LANES];
         for lane in lanes(mask) {
@@ -279,25 +293,17 @@ impl Arrive {
             let what = "an arrival with .noComplete completes the phase".to_owned();
             return Err(FaultKind::InvalidOperand { what });
         }
-        Ok(state)
+        Ok(if self.may_complete { state } else { state.of_incomplete() })
     }
 }
 
 impl Wait {
-    /// What is known by the phase, if it is complete, and the phase that the mbarrier is in.
-    fn look(
-        &self,
-        cx: &mut Cx,
-        lane: usize,
-        place: (u32, u64),
-        of: u64,
-    ) -> Result<(Option<Knowledge>, u64), FaultKind> {
-        let mbarrier = find(cx, place, lane)?;
-        let is_past = match self.is_parity {
-            true => mbarrier.is_past_parity(of as u32),
-            false => mbarrier.is_past(State::from_bits(of))?,
-        };
-        Ok((is_past.then(|| mbarrier.known().clone()), mbarrier.phase()))
+    /// Whether the phase is complete.
+    fn is_past(&self, mbarrier: &crate::memory::Mbarrier, of: u64) -> Result<bool, FaultKind> {
+        match self.is_parity {
+            true => Ok(mbarrier.is_past_parity(of as u32)),
+            false => mbarrier.is_past(State::from_bits(of)),
+        }
     }
 
     fn execute(&self, cx: &mut Cx, mask: u32) -> Result<Flow, Stop> {
@@ -307,30 +313,44 @@ impl Wait {
             false => cx.warp.double(self.of, mask)?,
         };
         let mut complete = 0;
+        // Lanes that learn the same, most often all.
+        let mut learning: Vec<((u32, u64), u32)> = Vec::new();
         // What those wait for that are in vain here.
-        let mut missing: Option<Event> = None;
-        let mut one_event = true;
+        let mut missing: Option<PhaseOf> = None;
+        let mut one_phase = true;
         for lane in lanes(mask) {
             let (rank, address) = places[lane];
-            let looked = self.look(cx, lane, places[lane], of[lane]);
-            let (known, phase) = looked.map_err(|kind| stop(lane, kind))?;
-            if let Some(known) = known {
+            let mbarrier = find(cx, places[lane], lane).map_err(|kind| stop(lane, kind))?;
+            let phase = mbarrier.phase();
+            if self.is_past(mbarrier, of[lane]).map_err(|kind| stop(lane, kind))? {
                 complete |= 1 << lane;
-                if self.acquires {
-                    cx.block.learn(cx.warp.index, &known);
+                match learning.iter_mut().find(|(place, _)| *place == places[lane]) {
+                    Some((_, lanes)) => *lanes |= 1 << lane,
+                    None => learning.push((places[lane], 1 << lane)),
                 }
             } else {
-                let event = Event::Mbarrier { rank, address, phase };
-                one_event &= missing.is_none_or(|missing| missing == event);
-                missing = Some(event);
+                let looked_for = PhaseOf { rank, address, phase };
+                one_phase &= missing.is_none_or(|missing| missing == looked_for);
+                missing = Some(looked_for);
             }
         }
+        for (place, lanes) in learning {
+            let first = lanes.trailing_zeros() as usize;
+            let known = find(cx, place, first).map_err(|kind| stop(first, kind))?.known().clone();
+            match self.acquires {
+                true => cx.block.learn(cx.warp.index, lanes, &known),
+                false => cx.block.hear(cx.warp.index, &known),
+            }
+        }
+        // Of a warp that is of two minds the lanes that need not wait may be waited for by the others.
         if self.sleeps
-            && one_event
-            && let Some(event) = missing
-            && cx.warp.looked_for == Some(event)
+            && one_phase
+            && complete == 0
+            && mask == cx.warp.live()
+            && let Some(looked_for) = missing
+            && cx.warp.looked_for == Some(looked_for)
         {
-            return Ok(Flow::Until(event));
+            return Ok(Flow::Until(Event::Mbarrier(looked_for)));
         }
         cx.warp.looked_for = missing;
         cx.warp.set_predicate(self.to, complete, mask);
@@ -339,7 +359,7 @@ impl Wait {
 }
 
 /// The mbarrier that a lane uses itself.
-fn find<'a>(
+pub(super) fn find<'a>(
     cx: &'a mut Cx,
     (rank, address): (u32, u64),
     lane: usize,

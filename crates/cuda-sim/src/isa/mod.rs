@@ -3,7 +3,11 @@
 //! A file is a family of instructions: their decoded form, how it is read from text, and how it is
 //! executed. Whatever a family does not know is refused when the module is loaded.
 
+mod async_store;
+mod availability;
 mod barrier;
+mod bulk;
+mod call;
 mod carry;
 mod cluster;
 mod compare;
@@ -11,20 +15,29 @@ mod control;
 mod convert;
 mod data;
 mod decode;
+mod dependency;
 mod float;
+mod in_space;
 mod integer;
 mod lanewise;
+mod link;
 mod matrix;
 mod mbarrier;
 mod memory;
 mod program;
+mod registers;
 mod rounding;
 mod warp_wide;
 mod wgmma;
 
+pub(crate) use availability::Edition;
+pub(crate) use bulk::Groups;
 pub(crate) use decode::Symbols;
 pub(crate) use memory::Copies;
-pub(crate) use program::{Class, Instruction, Kernel, Register, Source, Special, kernel};
+pub(crate) use program::{
+    Activation, Class, Instruction, Kernel, Register, Source, Special, kernel,
+};
+pub(crate) use wgmma::Groups as WgmmaGroups;
 
 use crate::error::LoadError;
 use crate::exec::{Cx, Flow, Stop};
@@ -39,21 +52,29 @@ pub(crate) enum Op {
     Float(float::Float),
     Compare(compare::Compare),
     Convert(convert::Convert),
+    InSpace(in_space::InSpace),
     Data(data::Data),
     Memory(memory::Memory),
     Atomic(memory::Atomic),
+    AsyncStore(async_store::AsyncStore),
     Copy(memory::Copy),
+    Bulk(bulk::Bulk),
     Multiply(matrix::Multiply),
+    Wgmma(wgmma::Wgmma),
+    SetMaxRegisters(registers::SetMaxRegisters),
     Transfer(matrix::Transfer),
     Barrier(barrier::Barrier),
     Mbarrier(mbarrier::Mbarrier),
     Cluster(cluster::Cluster),
     WarpWide(warp_wide::WarpWide),
+    Dependency(dependency::Dependency),
     Control(control::Control),
+    Call(call::Call),
 }
 
 impl Op {
     fn decode(text: &Text) -> Result<Self, LoadError> {
+        availability::check(text)?;
         Ok(match text.mnemonic() {
             "addc" | "subc" | "madc" => Self::Carry(carry::Carry::decode(text)?),
             "add" | "sub" | "mad" if text.has("cc") => Self::Carry(carry::Carry::decode(text)?),
@@ -75,11 +96,18 @@ impl Op {
                 Self::Compare(compare::Compare::decode(text)?)
             }
             "cvt" | "cvta" => Self::Convert(convert::Convert::decode(text)?),
+            "isspacep" => Self::InSpace(in_space::InSpace::decode(text)?),
             "mov" => Self::Data(data::Data::decode(text)?),
+            "st" if text.peek() == Some("async") => {
+                Self::AsyncStore(async_store::AsyncStore::decode(text)?)
+            }
             "ld" | "st" | "prefetch" => Self::Memory(memory::Memory::decode(text)?),
             "atom" | "red" => Self::Atomic(memory::Atomic::decode(text)?),
+            "cp" if text.has("bulk") => Self::Bulk(bulk::Bulk::decode(text)?),
             "cp" => Self::Copy(memory::Copy::decode(text)?),
             "mma" => Self::Multiply(matrix::Multiply::decode(text)?),
+            "setmaxnreg" => Self::SetMaxRegisters(registers::SetMaxRegisters::decode(text)?),
+            "wgmma" => Self::Wgmma(wgmma::Wgmma::decode(text)?),
             "ldmatrix" | "stmatrix" | "movmatrix" => {
                 Self::Transfer(matrix::Transfer::decode(text)?)
             }
@@ -94,7 +122,10 @@ impl Op {
             "shfl" | "vote" | "match" | "redux" | "activemask" | "elect" => {
                 Self::WarpWide(warp_wide::WarpWide::decode(text)?)
             }
-            "bra" | "brx" | "call" | "ret" | "exit" | "trap" | "nanosleep" => {
+            "griddepcontrol" => Self::Dependency(dependency::Dependency::decode(text)?),
+            "call" => Self::Call(call::Call::decode(text)?),
+            "ret" if text.is_in_function() => Self::Call(call::Call::decode_return(text)?),
+            "bra" | "brx" | "ret" | "exit" | "trap" | "nanosleep" => {
                 Self::Control(control::Control::decode(text)?)
             }
             _ => return Err(text.refuse("unknown instruction")),
@@ -109,17 +140,24 @@ impl Op {
             Self::Float(op) => op.execute(cx, mask)?,
             Self::Compare(op) => op.execute(cx, mask)?,
             Self::Convert(op) => op.execute(cx, mask)?,
+            Self::InSpace(op) => op.execute(cx, mask)?,
             Self::Data(op) => op.execute(cx, mask)?,
             Self::Memory(op) => op.execute(cx, mask)?,
             Self::Atomic(op) => op.execute(cx, mask)?,
+            Self::AsyncStore(op) => op.execute(cx, mask)?,
             Self::Copy(op) => op.execute(cx, mask)?,
+            Self::Bulk(op) => op.execute(cx, mask)?,
             Self::Multiply(op) => op.execute(cx, mask)?,
+            Self::Wgmma(op) => op.execute(cx, mask)?,
             Self::Transfer(op) => op.execute(cx, mask)?,
             Self::WarpWide(op) => op.execute(cx, mask)?,
+            Self::Dependency(op) => op.execute(cx),
+            Self::SetMaxRegisters(op) => return op.execute(cx, mask),
             Self::Barrier(op) => return op.execute(cx, mask),
             Self::Mbarrier(op) => return op.execute(cx, mask),
             Self::Cluster(op) => return op.execute(cx, mask),
             Self::Control(op) => return op.execute(cx, mask),
+            Self::Call(op) => return op.execute(cx, mask),
         }
         Ok(Flow::Next)
     }

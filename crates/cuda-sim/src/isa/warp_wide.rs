@@ -79,6 +79,7 @@ impl WarpWide {
         if text.mnemonic() == "activemask" {
             let ty = text.ty()?;
             text.finish(1)?;
+            only(text, ty, &[Type::B32])?;
             return Ok(Self::ActiveMask { to: text.destination(0, ty)? });
         }
         // `match` says of whom before it says `.sync`.
@@ -99,6 +100,7 @@ impl WarpWide {
                 let mode = text.one_of(&modes).ok_or_else(|| text.refuse("expected a mode"))?;
                 let ty = text.ty()?;
                 text.finish(5)?;
+                only(text, ty, &[Type::B32])?;
                 let (to, in_range) = match text.operand(0)? {
                     Operand::Pair(pair) => {
                         let to = text.destination_of(&pair[0], ty)?;
@@ -118,6 +120,7 @@ impl WarpWide {
                 }
                 let ty = text.ty()?;
                 text.finish(3)?;
+                only(text, ty, if ballot { &[Type::B32] } else { &[Type::Pred] })?;
                 let to = text.destination(0, ty)?;
                 let kind = match kind {
                     "all" => Vote::All(to),
@@ -153,11 +156,14 @@ impl WarpWide {
                 let function =
                     text.one_of(&functions).ok_or_else(|| text.refuse("not simulated"))?;
                 let ty = text.ty()?;
-                if ty.bits() != 32 || ty.is_float() {
-                    return Err(text.refuse("not simulated for this type"));
-                }
+                let types: &[Type] = match function {
+                    And | Or | Xor => &[Type::B32],
+                    Add | Min | Max => &[Type::U32, Type::S32],
+                };
+                only(text, ty, types)?;
                 text.finish(3)?;
-                let (to, from) = (text.destination(0, ty)?, text.source(1, ty)?);
+                // Bits are those of integers.
+                let (to, from) = (text.destination(0, Type::U32)?, text.source(1, Type::U32)?);
                 let members = text.source(2, Type::B32)?;
                 Ok(Self::Reduce { function, signed: ty.is_signed(), to, from, members })
             }
@@ -165,6 +171,7 @@ impl WarpWide {
                 let all = all.ok_or_else(|| text.refuse("expected .any or .all"))?;
                 let ty = text.ty()?;
                 text.finish(3)?;
+                only(text, ty, &[Type::B32, Type::B64])?;
                 let (to, agrees) = match text.operand(0)? {
                     Operand::Pair(pair) if all => {
                         let to = text.destination_of(&pair[0], Type::B32)?;
@@ -276,6 +283,11 @@ impl WarpWide {
         }
         Ok(())
     }
+}
+
+/// Refuses other types than these.
+fn only(text: &Text, ty: Type, types: &[Type]) -> Result<(), LoadError> {
+    if types.contains(&ty) { Ok(()) } else { Err(text.refuse("not an instruction of this type")) }
 }
 
 /// The groups that lanes form by the members that they name, without those that have exited. Refuses a lane that is not among its own members, and members that do not take part.

@@ -3,7 +3,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 use std::sync::{Arc, OnceLock, RwLock};
 
-use super::between_blocks::{Conflict, Visit, WordUse};
+use super::between_blocks::{Conflict, Other, Visit, WordUse};
 use crate::fault::FaultKind;
 
 /// Where the first allocation starts. Lower addresses are windows to other spaces, or nothing.
@@ -103,12 +103,37 @@ pub enum MemoryError {
     },
 }
 
-/// One thread's access.
+/// One thread's access, of up to 32 bytes; or a run of any number of bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Access {
     pub(crate) address: u64,
-    /// 1, 2, 4, 8 or 16.
     pub(crate) bytes: u32,
+}
+
+impl Access {
+    /// Refuses an address in a space that is no multiple of `alignment`.
+    pub(crate) fn check_alignment(
+        self,
+        space: &'static str,
+        alignment: u32,
+    ) -> Result<(), FaultKind> {
+        match self.address.is_multiple_of(alignment.into()) {
+            true => Ok(()),
+            false => Err(FaultKind::Misaligned { space, address: self.address, alignment }),
+        }
+    }
+
+    /// All of a run, in parts of 1, 2, 4 or 8 bytes at a multiple of their number.
+    pub(crate) fn parts(self) -> impl Iterator<Item = Self> {
+        let (mut at, end) = (self.address, self.address + u64::from(self.bytes));
+        std::iter::from_fn(move || {
+            let left = end.checked_sub(at).filter(|left| *left > 0)?;
+            let bytes = 1 << (at | 8).trailing_zeros().min(left.ilog2());
+            let part = Self { address: at, bytes };
+            at += u64::from(bytes);
+            Some(part)
+        })
+    }
 }
 
 impl GlobalMemory {
@@ -243,19 +268,16 @@ impl Allocation {
             && address.checked_add(bytes).is_some_and(|end| end <= self.start + self.len)
     }
 
-    /// Why an access that this allocation was found for, but does not hold, is refused; and one that
+    /// Why a run of bytes that this allocation was found for, but does not hold, is refused; and one that
     /// it held until it was freed.
-    pub(crate) fn check(&self, access: Access) -> Result<(), FaultKind> {
-        let Access { address, bytes } = access;
+    pub(crate) fn check_run(&self, run: Access) -> Result<(), FaultKind> {
+        let Access { address, bytes } = run;
         if !self.holds(address, bytes.into()) {
             let near = Some((self.start, self.len));
             return Err(FaultKind::OutOfBounds { space: "global", address, bytes, near });
         }
         if self.is_freed() {
             return Err(FaultKind::UseAfterFree { address });
-        }
-        if !address.is_multiple_of(bytes.into()) {
-            return Err(FaultKind::Misaligned { space: "global", address, alignment: bytes });
         }
         Ok(())
     }
@@ -335,7 +357,8 @@ impl Allocation {
         (at..at + u64::from(bytes)).find(|&byte| !self.is_written(byte, 1))
     }
 
-    /// Notes a plain access of a block, and says which other block's access nothing orders it with.
+    /// Notes a plain access of a block within a page, and says which other block's access nothing orders it
+    /// with, or what it needs a fence after.
     pub(crate) fn note(
         &self,
         at: u64,
@@ -351,11 +374,18 @@ impl Allocation {
             let first = at.max(word) - word;
             let mask = 0xf << first & 0xf >> (word + 4).saturating_sub(end);
             let noted = uses[(word % PAGE / 4) as usize].note(mask, visit, is_write);
-            noted.map_err(|Conflict { block, byte, order }| FaultKind::Race {
-                space: "global",
-                address: self.start + word + u64::from(byte),
-                other: block.map_or("other blocks".to_owned(), |block| format!("block {block}")),
-                order: order.to_owned(),
+            let (space, address_of) = ("global", |byte: u32| self.start + word + u64::from(byte));
+            noted.map_err(|Conflict { with, byte, order }| {
+                let (address, order) = (address_of(byte), order.to_owned());
+                match with {
+                    Other::Launch(kernel) => FaultKind::EarlyAccess { address, kernel, order },
+                    Other::Block(block) => {
+                        let one = |block| format!("block {block}");
+                        let other = block.map_or("other blocks".to_owned(), one);
+                        FaultKind::Race { space, address, other, order }
+                    }
+                    Other::Proxy => FaultKind::MissingProxyFence { space, address },
+                }
             })?;
             word += 4;
         }

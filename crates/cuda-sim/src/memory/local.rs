@@ -38,6 +38,20 @@ impl LocalMemory {
         Ok(())
     }
 
+    /// Copies within a lane's memory. What has not been written stays so. Both places are within it.
+    pub(crate) fn copy(&mut self, lane: usize, from: u64, to: u64, bytes: u32) {
+        let [from, to] = [from, to].map(|address| lane * self.len + address as usize);
+        let range = from..from + bytes as usize;
+        self.bytes.copy_within(range.clone(), to);
+        self.written.copy_within(range, to);
+    }
+
+    /// Makes a part of a lane's memory as if nothing had written it.
+    pub(crate) fn forget(&mut self, lane: usize, part: std::ops::Range<u32>) {
+        let start = lane * self.len;
+        self.written[start + part.start as usize..start + part.end as usize].fill(false);
+    }
+
     /// The bytes of an access, which must be aligned and within a lane's memory.
     fn range(&self, lane: usize, access: Access) -> Result<std::ops::Range<usize>, FaultKind> {
         let Access { address, bytes } = access;

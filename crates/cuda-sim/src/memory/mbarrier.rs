@@ -7,7 +7,7 @@ use crate::fault::FaultKind;
 /// at it, and of the copies that it counted.
 #[derive(Debug)]
 pub(crate) struct Mbarrier {
-    /// Its copies, whose time is the number of the phase that counts them, from 1.
+    /// Its copies, whose time is the number of the phase that counts them, from 2; 1 is when it was made.
     copies: Agent,
     /// Arrivals that a phase takes.
     expected: u32,
@@ -25,12 +25,14 @@ pub(crate) struct Mbarrier {
     known: Knowledge,
 }
 
-/// What `mbarrier.arrive` gives, and a test takes: the phase that it arrived at, in the upper half, and the
-/// arrivals that were pending then.
+/// What `mbarrier.arrive` gives, and a test takes: the phase that it arrived at, in the upper half, and in
+/// the lower half the arrivals that were pending then, with a mark if that may be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct State(u64);
 
 impl State {
+    const TELLS_PENDING: u64 = 1 << 31;
+
     fn new(phase: u64, pending: u32) -> Self {
         Self(phase << 32 | u64::from(pending))
     }
@@ -43,9 +45,15 @@ impl State {
         self.0
     }
 
-    /// Arrivals that were pending before the one that gave the state.
-    pub(crate) fn pending(self) -> u32 {
-        self.0 as u32
+    /// The state as an arrival with `.noComplete` gives it.
+    pub(crate) fn of_incomplete(self) -> Self {
+        Self(self.0 | Self::TELLS_PENDING)
+    }
+
+    /// Arrivals that were pending before the one that gave the state; only one with `.noComplete` tells.
+    pub(crate) fn pending(self) -> Option<u32> {
+        let tells = self.0 & Self::TELLS_PENDING != 0;
+        tells.then_some((self.0 & !Self::TELLS_PENDING) as u32)
     }
 }
 
@@ -99,7 +107,12 @@ impl Mbarrier {
 
     /// The step that a copy is which the present phase counts.
     pub(crate) fn step(&self) -> Epoch {
-        Epoch { agent: self.copies, time: self.phase as u32 + 1 }
+        Epoch { agent: self.copies, time: self.phase as u32 + 2 }
+    }
+
+    /// The step of making it, which `fence.mbarrier_init` tells of.
+    pub(super) fn made(&self) -> Epoch {
+        Epoch { agent: self.copies, time: 1 }
     }
 
     /// Threads that know this arrive `count` times. Gives the state before.
@@ -117,7 +130,11 @@ impl Mbarrier {
         self.arriving.join(knowing);
         self.pending -= count;
         if stay == Stay::Drops {
-            self.expected -= count;
+            let left = self.expected.checked_sub(count);
+            self.expected = left.ok_or_else(|| {
+                let what = format!("{count} arrivals drop out of {} expected", self.expected);
+                FaultKind::InvalidOperand { what }
+            })?;
         }
         self.complete();
         Ok(before)
@@ -135,7 +152,10 @@ impl Mbarrier {
 
     /// So many bytes more are to be waited for in this phase.
     pub(crate) fn expect_bytes(&mut self, bytes: u32) -> Result<(), FaultKind> {
-        self.count(bytes.into())
+        self.count(bytes.into())?;
+        // They may have come before, and the last arrival too.
+        self.complete();
+        Ok(())
     }
 
     /// So many bytes have come.

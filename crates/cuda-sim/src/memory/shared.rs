@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use crate::exec::clock::{Agent, Epoch, Knowledge, Lanewise};
 use crate::fault::FaultKind;
@@ -18,6 +19,8 @@ pub(crate) struct SharedMemory {
     bytes: Vec<u8>,
     words: Vec<Shadow>,
     mbarriers: BTreeMap<u64, Mbarrier>,
+    /// The numbers of the block's warps in its cluster.
+    warps: Range<u32>,
 }
 
 /// What is known of four bytes. Masks have a bit for each of them.
@@ -96,22 +99,25 @@ impl Visitor<'_> {
 const WORD: usize = 4;
 
 impl SharedMemory {
-    /// Memory that nothing has written.
-    pub(crate) fn new(bytes: usize) -> Self {
+    /// Memory of a block with these warps of its cluster, that nothing has written.
+    pub(crate) fn new(bytes: usize, warps: Range<u32>) -> Self {
         let words = vec![Shadow::default(); bytes.div_ceil(WORD)];
-        Self { bytes: vec![0xff; bytes], words, mbarriers: BTreeMap::new() }
+        Self { bytes: vec![0xff; bytes], words, mbarriers: BTreeMap::new(), warps }
     }
 
     /// Refuses an access that is out of bounds or misaligned.
     pub(crate) fn check(&self, access: Access) -> Result<(), FaultKind> {
-        let Access { address, bytes } = access;
+        self.check_run(access)?;
+        access.check_alignment("shared", access.bytes)
+    }
+
+    /// Refuses a run of bytes that is out of bounds.
+    pub(crate) fn check_run(&self, run: Access) -> Result<(), FaultKind> {
+        let Access { address, bytes } = run;
         let len = self.bytes.len() as u64;
         if address.checked_add(bytes.into()).is_none_or(|end| end > len) {
             let near = Some((0, len));
             return Err(FaultKind::OutOfBounds { space: "shared", address, bytes, near });
-        }
-        if !address.is_multiple_of(bytes.into()) {
-            return Err(FaultKind::Misaligned { space: "shared", address, alignment: bytes });
         }
         Ok(())
     }
@@ -122,7 +128,7 @@ impl SharedMemory {
         for (word, mask) in words_of(access) {
             let shadow = &mut self.words[word];
             shadow.refuse_unwritten(word, mask)?;
-            shadow.refuse_race(word, mask, Kind::Read, &by)?;
+            shadow.refuse_race(word, mask, Kind::Read, &by, &self.warps)?;
             shadow.note(by.uses(Kind::Read, mask));
         }
         Ok(&self.bytes[range(access)])
@@ -142,7 +148,7 @@ impl SharedMemory {
             // Lanes of a warp that write the same value need not care which comes last.
             let twice = shadow.write.is_some_and(|write| write.epoch.agent == by.agent);
             if !(same && twice && shadow.uses.is_empty()) {
-                shadow.refuse_race(word, mask, Kind::Write, &by)?;
+                shadow.refuse_race(word, mask, Kind::Write, &by, &self.warps)?;
             }
             shadow.uses.clear();
             let mut write = by.uses(Kind::Write, mask);
@@ -169,15 +175,10 @@ impl SharedMemory {
         for (word, mask) in words_of(access) {
             let shadow = &mut self.words[word];
             shadow.refuse_unwritten(word, mask)?;
-            shadow.refuse_race(word, mask, Kind::Atomic, &by)?;
+            shadow.refuse_race(word, mask, Kind::Atomic, &by, &self.warps)?;
             shadow.note(by.uses(Kind::Atomic, mask));
         }
-        let mut bytes = [0; 8];
-        let len = access.bytes as usize;
-        bytes[..len].copy_from_slice(&self.bytes[range(access)]);
-        let old = u64::from_le_bytes(bytes);
-        self.bytes[range(access)].copy_from_slice(&f(old).to_le_bytes()[..len]);
-        Ok(old)
+        Ok(self.replace_bytes(access, f))
     }
 
     /// Puts up to 8 bytes where [`check`](Self::check) has passed, as [`update`](Self::update) does, but
@@ -199,10 +200,24 @@ impl SharedMemory {
         self.refuse_closed(access)?;
         for (word, mask) in words_of(access) {
             let shadow = &mut self.words[word];
-            shadow.refuse_race(word, mask, Kind::Write, &by)?;
+            shadow.refuse_race(word, mask, Kind::Write, &by, &self.warps)?;
             shadow.closed |= mask;
         }
         Ok(())
+    }
+
+    /// What was copied arrives, as a step of `writer`.
+    pub(crate) fn finish_copy_as(
+        &mut self,
+        access: Access,
+        from: &[u8],
+        writer: Epoch,
+        by: Visitor,
+    ) -> Result<(), FaultKind> {
+        for (word, mask) in words_of(access) {
+            self.words[word].closed &= !mask;
+        }
+        self.write_async(access, from, (writer, Proxy::Generic), by)
     }
 
     /// What was copied arrives.
@@ -218,8 +233,8 @@ impl SharedMemory {
         self.write(access, from, by)
     }
 
-    /// Reads some bytes asynchronously where [`check`](Self::check) has passed, as a step of `reader`
-    /// that a lane sets off.
+    /// Reads a run of bytes asynchronously that [`check_run`](Self::check_run) has passed, as a step of
+    /// `reader` that a lane sets off.
     pub(crate) fn read_async(
         &mut self,
         access: Access,
@@ -229,17 +244,20 @@ impl SharedMemory {
         self.refuse_closed(access)?;
         for (word, mask) in words_of(access) {
             let shadow = &mut self.words[word];
-            shadow.refuse_unwritten(word, mask)?;
-            shadow.refuse_race(word, mask, Kind::Read, &by)?;
-            shadow.refuse_unfenced(word, mask, &by)?;
+            // Products of matrices read much, and one look tells that nothing is to be refused.
+            if !shadow.is_there(mask, &by) {
+                shadow.refuse_unwritten(word, mask)?;
+                shadow.refuse_race(word, mask, Kind::Read, &by, &self.warps)?;
+                shadow.refuse_unfenced(word, mask, &by)?;
+            }
             let (kind, proxy) = (Kind::Read, Proxy::Async);
             shadow.note(Use { epoch: reader, bytes: mask, lanes: 0, kind, proxy });
         }
         Ok(&self.bytes[range(access)])
     }
 
-    /// Writes some bytes asynchronously where [`check`](Self::check) has passed, as a step of `writer`
-    /// that a lane has set off. They are not there for anybody who does not know of that step.
+    /// Writes a run of bytes asynchronously where [`check_run`](Self::check_run) has passed, as a step of
+    /// `writer` that a lane has set off. They are not there for anybody who does not know of that step.
     pub(crate) fn write_async(
         &mut self,
         access: Access,
@@ -250,7 +268,7 @@ impl SharedMemory {
         self.refuse_closed(access)?;
         for (word, mask) in words_of(access) {
             let shadow = &mut self.words[word];
-            shadow.refuse_race(word, mask, Kind::Write, &by)?;
+            shadow.refuse_race(word, mask, Kind::Write, &by, &self.warps)?;
             if proxy == Proxy::Async {
                 shadow.refuse_unfenced(word, mask, &by)?;
             }
@@ -264,6 +282,38 @@ impl SharedMemory {
         }
         self.bytes[range(access)].copy_from_slice(from);
         Ok(())
+    }
+
+    /// Replaces some bytes asynchronously where [`check`](Self::check) has passed, as [`update`](Self::update)
+    /// does, in a step of `writer` that a lane has set off.
+    pub(crate) fn update_async(
+        &mut self,
+        access: Access,
+        writer: Epoch,
+        by: Visitor,
+        f: impl FnOnce(u64) -> u64,
+    ) -> Result<(), FaultKind> {
+        self.refuse_closed(access)?;
+        for (word, mask) in words_of(access) {
+            let shadow = &mut self.words[word];
+            shadow.refuse_unwritten(word, mask)?;
+            shadow.refuse_race(word, mask, Kind::Atomic, &by, &self.warps)?;
+            shadow.refuse_unfenced(word, mask, &by)?;
+            let (kind, proxy) = (Kind::Atomic, Proxy::Async);
+            shadow.note(Use { epoch: writer, bytes: mask, lanes: 0, kind, proxy });
+        }
+        self.replace_bytes(access, f);
+        Ok(())
+    }
+
+    /// Puts a function of what some bytes hold in their place. Returns what they held.
+    fn replace_bytes(&mut self, access: Access, f: impl FnOnce(u64) -> u64) -> u64 {
+        let mut bytes = [0; 8];
+        let len = access.bytes as usize;
+        bytes[..len].copy_from_slice(&self.bytes[range(access)]);
+        let old = u64::from_le_bytes(bytes);
+        self.bytes[range(access)].copy_from_slice(&f(old).to_le_bytes()[..len]);
+        old
     }
 
     /// Makes an mbarrier of 8 bytes, whose copies are steps of `copies`.
@@ -315,23 +365,33 @@ impl SharedMemory {
         let mbarrier = self.mbarriers.get_mut(&address).ok_or_else(|| no_mbarrier(address))?;
         for (word, mask) in words_of(access) {
             let shadow = &mut self.words[word];
-            shadow.refuse_race(word, mask, Kind::Atomic, &by)?;
-            if proxy == Proxy::Async && !mbarrier.is_announced() {
-                shadow.refuse_unfenced(word, mask, &by)?;
+            // `fence.mbarrier_init` tells of that alone.
+            if !by.knowledge.has_seen(mbarrier.made()) {
+                shadow.refuse_race(word, mask, Kind::Atomic, &by, &self.warps)?;
+            }
+            // Of its operations since, copies know without a fence.
+            let is_fenced = |made: Use| by.knowledge.has_fenced(made.epoch);
+            let is_known = mbarrier.is_announced() || shadow.write.is_none_or(is_fenced);
+            if proxy == Proxy::Async && !is_known {
+                return Err(FaultKind::MissingProxyFence { space: "shared", address });
             }
             shadow.note(by.uses(Kind::Atomic, mask));
         }
         Ok(mbarrier)
     }
 
-    /// `fence.mbarrier_init`: the mbarriers that the lane knows of are there for copies.
-    pub(crate) fn announce_mbarriers(&mut self, by: Visitor) {
+    /// `fence.mbarrier_init`: the mbarriers that the lane has made, or knows of, are there for copies, and
+    /// for who is told of these steps.
+    pub(crate) fn announce_mbarriers(&mut self, by: Visitor) -> Vec<Epoch> {
+        let mut announced = Vec::new();
         for (address, mbarrier) in &mut self.mbarriers {
             let made = self.words[*address as usize / WORD].write;
             if made.is_some_and(|made| by.has_seen(&made)) {
                 mbarrier.announce();
+                announced.push(mbarrier.made());
             }
         }
+        announced
     }
 
     /// The phase that an mbarrier is in; `None` if there is none.
@@ -383,6 +443,7 @@ impl Shadow {
         mask: u8,
         kind: Kind,
         by: &Visitor,
+        warps: &Range<u32>,
     ) -> Result<(), FaultKind> {
         // Reads do not mind each other, nor do atomics.
         let unordered = |earlier: &&Use| {
@@ -394,7 +455,7 @@ impl Shadow {
             return Ok(());
         };
         let address = byte_of(word, other.bytes & mask);
-        if other.lanes == 0 && other.kind == Kind::Write {
+        if other.lanes == 0 && other.kind != Kind::Read {
             return Err(FaultKind::PendingCopy { address });
         }
         Err(FaultKind::Race {
@@ -405,10 +466,19 @@ impl Shadow {
             } else if other.epoch.agent == by.agent {
                 format!("lane {} of the warp", (other.lanes & !(1 << by.lane)).trailing_zeros())
             } else {
-                format!("warp {}", other.epoch.agent.0)
+                warp_of(other.epoch.agent, warps)
             },
             order: format!("{} after {}", kind.name(), other.kind.name()),
         })
+    }
+
+    /// Whether some bytes are written, and the asynchronous proxy may read whatever was done to the word.
+    fn is_there(&self, mask: u8, by: &Visitor) -> bool {
+        let is_fenced =
+            |write: &Use| write.proxy == Proxy::Async || by.knowledge.has_fenced(write.epoch);
+        self.written & mask == mask
+            && self.write.is_some_and(|write| by.has_seen(&write) && is_fenced(&write))
+            && self.uses.iter().all(|earlier| earlier.kind == Kind::Read)
     }
 
     /// Refuses to let the asynchronous proxy meet what the generic one has written without a fence.
@@ -443,21 +513,29 @@ impl Shadow {
     }
 }
 
+/// How a warp is called in the block that has these.
+fn warp_of(Agent(warp): Agent, own: &Range<u32>) -> String {
+    let of_block = own.len() as u32;
+    match own.contains(&warp) {
+        true => format!("warp {}", warp - own.start),
+        false => format!("warp {} of block {} of the cluster", warp % of_block, warp / of_block),
+    }
+}
+
 fn byte_of(word: usize, mask: u8) -> u64 {
     (word * WORD) as u64 + u64::from(mask.trailing_zeros())
 }
 
-fn range(access: Access) -> std::ops::Range<usize> {
+fn range(access: Access) -> Range<usize> {
     access.address as usize..(access.address + u64::from(access.bytes)) as usize
 }
 
-/// The words that an aligned access touches, and a mask of its bytes in each.
+/// The words that some bytes are in, and a mask of those bytes in each.
 fn words_of(access: Access) -> impl Iterator<Item = (usize, u8)> {
-    let first = access.address as usize / WORD;
-    let mask = if access.bytes >= 4 {
-        0xf
-    } else {
-        ((1_u8 << access.bytes) - 1) << (access.address % WORD as u64)
-    };
-    (first..first + (access.bytes as usize).div_ceil(WORD)).map(move |word| (word, mask))
+    let Range { start, end } = range(access);
+    (start / WORD..end.div_ceil(WORD)).map(move |word| {
+        let before = start.saturating_sub(word * WORD);
+        let after = (word * WORD + WORD).saturating_sub(end);
+        (word, 0xf << before & 0xf >> after)
+    })
 }

@@ -9,8 +9,8 @@ mod parse;
 mod syntax;
 
 pub(crate) use syntax::{
-    Address, Function, Initializer, Module, Operand, RegisterDecl, Space, Statement, StatementKind,
-    Type, Variable,
+    Address, Function, Guard, Initializer, Module, Operand, Parameter, RegisterDecl, Space,
+    Statement, StatementKind, Type, Variable,
 };
 
 use crate::error::LoadError;

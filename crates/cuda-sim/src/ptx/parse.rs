@@ -16,13 +16,15 @@ impl<'a> Parser<'a> {
 
     pub(super) fn module(mut self) -> Result<Module, LoadError> {
         self.expect_word(".version")?;
-        self.version()?;
+        let version = self.version()?;
         self.expect_word(".target")?;
+        let target_line = self.line();
         let target = self.word()?.to_owned();
         while self.eat(',') {
             self.word()?; // `debug`, `texmode_independent`
         }
-        let mut module = Module { target, variables: Vec::new(), functions: Vec::new() };
+        let (variables, functions) = (Vec::new(), Vec::new());
+        let mut module = Module { version, target, target_line, variables, functions };
         if self.eat_word(".address_size") && self.integer()? != 64 {
             return Err(self.error_before("an address has 64 bits"));
         }
@@ -57,16 +59,16 @@ impl<'a> Parser<'a> {
     }
 
     fn function(&mut self, is_kernel: bool) -> Result<Function, LoadError> {
-        if self.peek_is('(') {
-            self.parameters()?; // what a device function returns
-        }
+        let results = if self.peek_is('(') { self.parameters()? } else { Vec::new() };
         let name = self.word()?.to_owned();
         let parameters = if self.peek_is('(') { self.parameters()? } else { Vec::new() };
         let mut function = Function {
             name,
             is_kernel,
             parameters,
+            results,
             max_threads: None,
+            min_blocks: None,
             required_threads: None,
             cluster: None,
             max_registers: None,
@@ -79,8 +81,9 @@ impl<'a> Parser<'a> {
                 ".reqntid" => function.required_threads = Some(self.dimensions()?),
                 ".reqnctapercluster" => function.cluster = Some(self.dimensions()?),
                 ".maxnreg" => function.max_registers = Some(self.unsigned()?),
-                // Hints for the assembler's register allocation, which there is none of here.
-                ".minnctapersm" | ".maxclusterrank" => drop(self.unsigned()?),
+                ".minnctapersm" => function.min_blocks = Some(self.unsigned()?),
+                // A hint for the assembler's register allocation, which there is none of here.
+                ".maxclusterrank" => drop(self.unsigned()?),
                 ".explicitcluster" | ".noreturn" => {}
                 ".pragma" => self.pragma()?,
                 _ => return Err(self.error_before("unknown directive of a function")),
@@ -96,9 +99,12 @@ impl<'a> Parser<'a> {
         self.expect('(')?;
         let mut parameters = Vec::new();
         while !self.eat(')') {
-            if !matches!(self.word()?, ".param" | ".reg") {
-                return Err(self.error_before("a parameter is .param or .reg"));
-            }
+            let line = self.line();
+            let is_register = match self.word()? {
+                ".param" => false,
+                ".reg" => true,
+                _ => return Err(self.error_before("a parameter is .param or .reg")),
+            };
             let mut align = None;
             let mut ty = None;
             let name = loop {
@@ -123,7 +129,7 @@ impl<'a> Parser<'a> {
             let ty = ty.ok_or_else(|| self.error_before("a parameter has a type"))?;
             let count = self.extent()?.unwrap_or(1) as u32;
             let align = align.unwrap_or(ty.bytes());
-            parameters.push(Parameter { name, ty, align, count });
+            parameters.push(Parameter { name, ty, align, count, is_register, line });
             self.eat(',');
         }
         Ok(parameters)
@@ -269,6 +275,14 @@ impl<'a> Parser<'a> {
                             }
                             self.expect(';')?;
                             StatementKind::BranchTargets(name.to_owned(), labels)
+                        }
+                        Some(TokenKind::Word(".callprototype")) => {
+                            // What is called by its address, which is refused where it is called.
+                            while !self.eat(';') {
+                                self.at += 1;
+                                self.peek().ok_or_else(|| self.error_before("expected ;"))?;
+                            }
+                            continue;
                         }
                         _ => StatementKind::Label(name.to_owned()),
                     }
@@ -432,13 +446,14 @@ impl<'a> Parser<'a> {
         Ok(dimensions)
     }
 
-    /// Passes over a number such as 8.6: what is not known is refused in any version.
-    fn version(&mut self) -> Result<(), LoadError> {
-        let Some(TokenKind::Double(_)) = self.peek() else {
+    /// A version such as 8.6, whose minor part has one digit.
+    fn version(&mut self) -> Result<(u32, u32), LoadError> {
+        let Some(TokenKind::Double(bits)) = self.peek() else {
             return Err(self.error("expected a version"));
         };
         self.at += 1;
-        Ok(())
+        let tenths = (10.0 * f64::from_bits(bits)).round() as u32;
+        Ok((tenths / 10, tenths % 10))
     }
 
     fn space(&self, name: &str) -> Result<Space, LoadError> {

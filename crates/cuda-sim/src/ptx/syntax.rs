@@ -3,8 +3,11 @@ use std::fmt;
 /// A PTX module.
 #[derive(Clone, Debug)]
 pub(crate) struct Module {
-    /// As in `.target sm_90a`.
+    /// `.version`, major and minor.
+    pub(crate) version: (u32, u32),
+    /// As in `.target sm_90a`, and the line that says so.
     pub(crate) target: String,
+    pub(crate) target_line: u32,
     /// Module-scope variables.
     pub(crate) variables: Vec<Variable>,
     pub(crate) functions: Vec<Function>,
@@ -17,8 +20,12 @@ pub(crate) struct Function {
     pub(crate) is_kernel: bool,
     /// A kernel's parameters, or a function's.
     pub(crate) parameters: Vec<Parameter>,
+    /// What a function returns.
+    pub(crate) results: Vec<Parameter>,
     /// `.maxntid`, all ones where absent.
     pub(crate) max_threads: Option<[u32; 3]>,
+    /// `.minnctapersm`
+    pub(crate) min_blocks: Option<u32>,
     /// `.reqntid`
     pub(crate) required_threads: Option<[u32; 3]>,
     /// `.reqnctapercluster` or `.explicitcluster` with its dimensions.
@@ -37,6 +44,9 @@ pub(crate) struct Parameter {
     pub(crate) align: u32,
     /// Elements, 1 for a scalar.
     pub(crate) count: u32,
+    /// Whether it is a function's register, and not in parameter space.
+    pub(crate) is_register: bool,
+    pub(crate) line: u32,
 }
 
 /// A variable in some state space.

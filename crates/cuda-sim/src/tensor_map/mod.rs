@@ -2,8 +2,6 @@
 //! read them. NVIDIA's layout of the 128 bytes is not public; this one is ours.
 
 pub(crate) mod element;
-// Not wired to an instruction yet: whoever does that removes this line.
-#[allow(dead_code)]
 pub(crate) mod tile;
 
 /// A tensor, and the box of it that one copy moves. Dimension 0 is the innermost; those from `rank` on

@@ -215,6 +215,8 @@ unsafe extern "C" {
         kernel: *const KernelNode,
     ) -> i32;
     pub safe fn cuGraphKernelNodeGetParams(node: Handle, kernel: &mut KernelNode) -> i32;
+    pub safe fn cuGraphKernelNodeGetAttribute(node: Handle, id: u32, value: &mut [u32; 16]) -> i32;
+    pub safe fn cuGraphKernelNodeSetAttribute(node: Handle, id: u32, value: &[u32; 16]) -> i32;
     pub safe fn cuGraphNodeGetType(node: Handle, kind: &mut u32) -> i32;
 
     pub safe fn cuOccupancyMaxActiveBlocksPerMultiprocessor(

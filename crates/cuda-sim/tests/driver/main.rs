@@ -5,7 +5,9 @@
 
 mod api;
 mod capture;
+mod cluster;
 mod context;
+mod early;
 mod environment;
 mod launch;
 mod memory;

@@ -328,7 +328,7 @@ fn forms_that_there_are_not_are_refused() {
         ("ex2.f32 w0, w1;", "not simulated"),
         ("add.f32 w0, w1;", "2 operands, expected 3"),
         ("add.f32.x w0, w1, w2;", "unknown modifier"),
-        ("call (w0), f, (w1);", "calls of device functions are not simulated"),
+        ("call (w0), f, (w1);", "function f is not defined in the module"),
     ] {
         let refusal = refusal(body);
         assert!(refusal.contains(reason), "{body}: {refusal}");

@@ -256,16 +256,67 @@ pub fn check<const N: usize>(
 
 /// What loading a kernel with this body is refused for.
 pub fn refusal(body: &str) -> String {
+    load(NEWEST, body).expect_err(body)
+}
+
+/// A version of the PTX ISA, a target, and the device that runs it.
+pub type Edition = (&'static str, &'static str, &'static str);
+
+/// What most tests are written for.
+const NEWEST: Edition = ("8.6", "sm_90a", "sm_90");
+
+/// Loads a kernel with this body, in a module of this edition.
+pub fn load((version, target, device): Edition, body: &str) -> Result<(), String> {
     let ptx = format!(
-        ".version 8.6\n.target sm_90a\n.address_size 64\n.visible .entry test()\n{{\n\
+        ".version {version}\n.target {target}\n.address_size 64\n.visible .entry test()\n{{\n\
          .reg .pred p, q; .reg .b16 h<8>; .reg .b32 w<8>; .reg .b64 x<8>;\n{body}\nret;\n}}\n"
     );
-    machine().load(&ptx).map(|_| ()).expect_err("it is refused").to_string()
+    let machine = Machine::new(Device::named(device).expect("it is known"));
+    machine.load(&ptx).map(|_| ()).map_err(|error| error.to_string())
 }
 
 /// Runs `code` in one block. `inputs` are arrays in global memory under the names of registers that
 /// hold their addresses; there are 16 KiB of shared memory. Gives each thread's `d`.
 pub fn run_block(threads: u32, inputs: &[(&str, &[u32])], code: &str) -> Vec<u32> {
+    run_block_of(NEWEST, threads, inputs, code)
+}
+
+/// [`run_block`] in a module of this edition.
+pub fn run_block_of(
+    edition: Edition,
+    threads: u32,
+    inputs: &[(&str, &[u32])],
+    code: &str,
+) -> Vec<u32> {
+    let launch = Launch { block: [threads, 1, 1], ..Launch::default() };
+    run(edition, &launch, inputs, code, "mov.u32 thread, %tid.x;")
+}
+
+/// Runs `code` as [`run_block`] does, in so many blocks, of which each few form a cluster. Gives each
+/// thread's `d`, block after block.
+pub fn run_clusters(
+    blocks: u32,
+    cluster: u32,
+    threads: u32,
+    inputs: &[(&str, &[u32])],
+    code: &str,
+) -> Vec<u32> {
+    let [grid, cluster, block] = [blocks, cluster, threads].map(|extent| [extent, 1, 1]);
+    let launch = Launch { grid, cluster, block, ..Launch::default() };
+    let number = "mov.u32 thread, %ctaid.x; mov.u32 a, %ntid.x; mov.u32 l, %tid.x; \
+                  mad.lo.u32 thread, thread, a, l;";
+    run(NEWEST, &launch, inputs, code, number)
+}
+
+/// Runs `code`, whose thread `number` gives, for the place of its result.
+fn run(
+    (version, target, device): Edition,
+    launch: &Launch,
+    inputs: &[(&str, &[u32])],
+    code: &str,
+    number: &str,
+) -> Vec<u32> {
+    let threads = launch.grid[0] * launch.block[0];
     let names: Vec<&str> = inputs.iter().map(|(name, _)| *name).collect();
     let mut parameters = vec!["out".to_owned()];
     parameters.extend(names.iter().map(|name| (*name).to_owned()));
@@ -276,41 +327,65 @@ pub fn run_block(threads: u32, inputs: &[(&str, &[u32])], code: &str) -> Vec<u32
         .map(|name| format!(".reg .b64 {name}; ld.param.u64 {name}, [{name}_param];\n"))
         .collect();
     let ptx = format!(
-        ".version 8.6\n.target sm_90a\n.address_size 64\n\
+        ".version {version}\n.target {target}\n.address_size 64\n\
          .visible .entry test({})\n{{\n.shared .align 16 .b8 memory[16384];\n\
          .reg .pred p, q; .reg .b16 h<8>; .reg .b32 w<8>, r<32>, a, d, l, thread; .reg .b64 x<8>, at;\n\
          {loaded}{code}\n\
-         mov.u32 thread, %tid.x; mad.wide.u32 at, thread, 4, out; st.global.b32 [at], d;\nret;\n}}\n",
+         {number} mad.wide.u32 at, thread, 4, out; st.global.b32 [at], d;\nret;\n}}\n",
         declared.join(", ")
     );
-    let machine = machine();
-    let module = machine.load(&ptx).unwrap_or_else(|error| panic!("{error}"));
+    let inputs: Vec<&[u32]> = inputs.iter().map(|(_, values)| *values).collect();
+    let machine = Machine::new(Device::named(device).expect("it is known"));
+    run_kernel_on(&machine, code, &ptx, launch, threads as usize, &inputs)
+}
+
+/// Runs the kernel `test`. Its parameters are the address of as many `words`, which it
+/// gives, and those of its inputs. `code` says in short what it does.
+pub fn run_kernel(
+    code: &str,
+    ptx: &str,
+    launch: &Launch,
+    words: usize,
+    inputs: &[&[u32]],
+) -> Vec<u32> {
+    run_kernel_on(&machine(), code, ptx, launch, words, inputs)
+}
+
+/// [`run_kernel`] on a machine.
+fn run_kernel_on(
+    machine: &Machine,
+    code: &str,
+    ptx: &str,
+    launch: &Launch,
+    words: usize,
+    inputs: &[&[u32]],
+) -> Vec<u32> {
+    let module = machine.load(ptx).unwrap_or_else(|error| panic!("{error}"));
     let function = module.function("test").expect("it is there");
-    let out = machine.allocate(4 * u64::from(threads));
+    let out = machine.allocate(4 * words as u64);
     let mut pointers = vec![out];
-    let mut contents = vec![vec![0; 4 * threads as usize]];
-    for (_, values) in inputs {
+    let mut contents = vec![vec![0; 4 * words]];
+    for values in inputs {
         let at = machine.allocate(4 * values.len() as u64);
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         machine.write(at, &bytes).expect("it fits");
         pointers.push(at);
         contents.push(bytes);
     }
-    let launch = Launch { block: [threads, 1, 1], ..Launch::default() };
     machine
-        .launch(&function, &launch, Order::InTurn, &addresses(&pointers))
+        .launch(&function, launch, Order::InTurn, &addresses(&pointers))
         .unwrap_or_else(|fault| panic!("{fault}"));
-    let mut bytes = vec![0; 4 * threads as usize];
+    let mut bytes = vec![0; 4 * words];
     machine.read(out, &mut bytes).expect("it fits");
     let contents: Vec<&[u8]> = contents.iter().map(Vec::as_slice).collect();
-    record(code, &ptx, &launch, &contents, 0, &bytes);
+    record(code, ptx, launch, &contents, 0, &bytes);
     let word = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().expect("4 bytes"));
     bytes.chunks(4).map(word).collect()
 }
 
 /// Compares with what hardware gave for the same kernel and operands, if it was ever asked, and leaves
-/// the form where `cargo xtask sim-conformance` finds it, if that asks for it: a kernel, blocks and
-/// threads of its launch, the bytes behind each of its parameters, and what `result`, one of them, holds
+/// the form where `cargo xtask sim-conformance` finds it, if that asks for it: a kernel, the blocks of its
+/// launch, of a cluster, and the threads of a block, the bytes behind each of its parameters, and what `result`, one of them, holds
 /// in the end.
 fn record(
     code: &str,
@@ -322,6 +397,9 @@ fn record(
 ) {
     let mut question = Sha256::new().chain_update(ptx);
     parameters.iter().for_each(|bytes| question.update(bytes));
+    if launch.cluster != [1; 3] {
+        question.update(launch.cluster[0].to_le_bytes());
+    }
     let question = format!("{:x}", question.finalize())[..16].to_owned();
     let known = HARDWARE.lines().find_map(|line| line.strip_prefix(&question));
     if let Some((answer, _)) = known.and_then(|line| line.trim().split_once(' ')) {
@@ -341,6 +419,7 @@ fn record(
         ("code", code.to_owned()),
         ("ptx", ptx.to_owned()),
         ("blocks", launch.grid[0].to_string()),
+        ("cluster", launch.cluster[0].to_string()),
         ("threads", launch.block[0].to_string()),
         ("result", result.to_string()),
     ];

@@ -1,10 +1,17 @@
 //! Every instruction against values computed from the PTX ISA's definition of it.
 
+mod availability;
+mod bulk;
+mod cluster;
 mod compare;
 mod convert;
 mod exact;
 mod float;
 mod harness;
 mod integer;
+mod mbarrier;
 mod memory;
+mod refused;
+mod tensor;
 mod warp;
+mod wgmma;

@@ -17,7 +17,9 @@ fn loads_extend_by_their_type_and_come_in_vectors() {
         one("ld.global.nc.L1::no_allocate.L2::256B.v4.b32 {w0, d, w1, w2}, [from];"),
         BUFFER[1]
     );
-    assert_eq!(one("ld.global.v8.b32 {w0, _, w1, w2, w3, w4, w5, d}, [from];"), BUFFER[7]);
+    let eight = "ld.global.v8.b32 {w0, _, w1, w2, w3, w4, w5, d}, [from];";
+    let wide = run_block_of(("8.8", "sm_100", "sm_100"), 1, &[("from", &BUFFER)], eight);
+    assert_eq!(wide, [BUFFER[7]]);
     assert_eq!(
         one("ld.global.v4.u8 {h0, h1, h2, h3}, [from+4]; mov.b32 d, {h3, h0};"),
         0x0005_0008
@@ -45,7 +47,7 @@ fn stores_keep_the_low_bits() {
     assert_eq!(back("st.global.u16 [from+2], w0;"), 0xccdd_0201);
     assert_eq!(back("st.release.gpu.global.u32 [from], w0;"), 0xaabb_ccdd);
     assert_eq!(back("st.volatile.global.u32 [from], -1;"), u32::MAX);
-    assert_eq!(back("st.global.wb.L1::no_allocate.v2.u32 [from], {7, w0};"), 7);
+    assert_eq!(back("st.global.L1::no_allocate.v2.u32 [from], {7, w0};"), 7);
     assert_eq!(back("mov.b64 x0, {w0, w0}; st.u64 [from], x0;"), 0xaabb_ccdd);
 }
 
@@ -110,7 +112,7 @@ fn atomics_return_what_was_and_leave_what_is() {
         one("mov.u64 x0, 1; atom.global.add.u64 x1, [from+16], x0; ld.global.u32 d, [from+16];"),
         5
     );
-    let sum = "mov.u32 w0, %tid.x; setp.eq.u32 p, w0, 0; @p st.shared.u32 [0], 0; bar.sync 0; red.shared.add.u32 [0], w0; bar.sync 0; ld.shared.u32 d, [0];";
+    let sum = "mov.u32 w0, %tid.x; setp.eq.u32 p, w0, 0; @p st.shared.u32 [memory], 0; bar.sync 0; red.shared.add.u32 [memory], w0; bar.sync 0; ld.shared.u32 d, [memory];";
     assert_eq!(run_block(100, &[], sum), vec![4950; 100]);
 }
 
@@ -147,7 +149,7 @@ fn atomics_add_floats_of_every_width() {
     );
     assert_eq!(
         add(
-            "st.shared.u32 [0], 1; mov.b32 w0, 1; red.shared.add.f32 [0], w0; ld.shared.u32 d, [0];"
+            "st.shared.u32 [memory], 1; mov.b32 w0, 1; red.shared.add.f32 [memory], w0; ld.shared.u32 d, [memory];"
         ),
         2
     );
@@ -186,10 +188,8 @@ fn copies_arrive_when_they_are_waited_for() {
 #[test]
 fn what_is_not_simulated_is_refused_by_name() {
     for (body, reason) in [
-        ("cp.async.mbarrier.arrive.shared.b64 [x0];", "not simulated"),
-        ("cp.async.bulk.commit_group;", "not simulated"),
         ("cp.async.cg.shared.global [w0], [x0], 8;", "a copy has 4, 8 or 16 bytes"),
-        ("ld.global.v4.u64 {x0, x1}, [x2];", "2 elements, expected 4"),
+        ("ld.global.v4.u32 {w0, w1}, [x2];", "2 elements, expected 4"),
         ("ld.global.L3::evict.u32 w0, [x0];", "expected a type"),
         ("atom.global.add.f16 h0, [x0], h1;", "not simulated for this type"),
         ("atom.global.sub.u32 w0, [x0], w1;", "not simulated"),

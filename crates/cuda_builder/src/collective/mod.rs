@@ -18,9 +18,11 @@
 //!    one must be reachable from the other without going round a loop.** Copies in two arms of a branch
 //!    are not: whatever way a thread goes, it passes one of them only.
 //!
-//! Collectives that LLVM has intrinsics for carry no number, and are refused: LLVM 22's code generator copies
-//! `llvm.nvvm.vote.ballot.sync` into both arms of a branch, convergent though it is. All are counted
+//! Collectives that LLVM has intrinsics for could carry no number, and are refused. All are counted
 //! ([`count::count`]), for a person to review.
+//!
+//! What rustc's own optimiser copies would be two sites: its pass that does so is switched off
+//! ([`crate::cargo`]).
 
 pub(crate) mod check;
 pub(crate) mod count;

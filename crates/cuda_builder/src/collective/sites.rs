@@ -44,8 +44,7 @@ pub(crate) fn tag(module: &mut Module) -> Result<Vec<Site>, Error> {
                     function: function.name.clone(),
                     collective: intrinsic.to_owned(),
                     problem:
-                        "is an intrinsic of LLVM, which may copy it into arms of a branch unseen: \
-                              write it in assembly"
+                        "is an intrinsic of LLVM, which could copy it unseen: write it in assembly"
                             .to_owned(),
                 });
             }

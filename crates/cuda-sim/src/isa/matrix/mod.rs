@@ -15,7 +15,7 @@ use crate::exec::{Cx, Stop};
 use crate::fault::FaultKind;
 
 /// Refuses to let part of a warp alone do what takes all of its lanes.
-fn whole_warp(mask: u32) -> Result<(), Stop> {
+pub(super) fn whole_warp(mask: u32) -> Result<(), Stop> {
     if mask == u32::MAX {
         return Ok(());
     }
@@ -43,6 +43,6 @@ fn transposed(rows: &[[u16; 8]; 8]) -> [[u16; 8]; 8] {
 }
 
 /// Counts what a multiplication did.
-fn count(cx: &mut Cx, shape: &'static str, products: usize) {
+pub(super) fn count(cx: &mut Cx, shape: &'static str, products: usize) {
     cx.block.tally.count_mma(shape, 2 * products as u64);
 }

@@ -65,16 +65,18 @@ impl Multiply {
         let sources = |operand, count, ty| -> Result<Vec<Source>, LoadError> {
             registers(operand, count)?.iter().map(|element| text.source_of(element, ty)).collect()
         };
+        // Registers of pairs, or of bits.
+        let pairs = if ty == Type::F16 { Type::F16x2 } else { Type::BF16x2 };
+        let c = if sum == Type::F32 { Type::F32 } else { Type::F16x2 };
         let to = registers(0, of_sum)?.iter();
-        let to = to.map(|element| text.destination_of(element, Type::B32));
-        let c = if sum == Type::F32 { Type::F32 } else { Type::B32 };
+        let to = to.map(|element| text.destination_of(element, c));
         Ok(Self {
             ty,
             sum,
             shape,
             to: to.collect::<Result<_, _>>()?,
-            a: sources(1, k / 4, Type::B32)?,
-            b: sources(2, k / 8, Type::B32)?,
+            a: sources(1, k / 4, pairs)?,
+            b: sources(2, k / 8, pairs)?,
             c: sources(3, of_sum, c)?,
         })
     }

@@ -8,7 +8,7 @@ use crate::isa::decode::{Target, Text};
 use crate::isa::memory::{addresses, eat_space};
 use crate::isa::program::{Register, Source};
 use crate::memory::Access;
-use crate::ptx::{Space, Type};
+use crate::ptx::{Operand, Space, Type};
 
 #[derive(Clone, Debug)]
 pub(crate) enum Transfer {
@@ -34,7 +34,8 @@ impl Transfer {
             if !known {
                 return Err(text.refuse("expected .trans.b16"));
             }
-            let (to, from) = (text.destination(0, Type::B32)?, text.source(1, Type::B32)?);
+            let (to, from) = (text.destination(0, Type::B32)?, text.operand(1)?);
+            let from = Source::Register(text.destination_of(from, Type::B32)?);
             return Ok(Self::Transpose { to, from });
         }
         let count = text.one_of(&[("x1", 1), ("x2", 2), ("x4", 4)]);
@@ -47,18 +48,20 @@ impl Transfer {
         }
         text.finish(2)?;
         let loads = text.mnemonic() == "ldmatrix";
-        let elements = text.vector(usize::from(!loads))?;
+        let Operand::Vector(elements) = text.operand(usize::from(!loads))? else {
+            return Err(text.refuse("expected registers in braces"));
+        };
         if elements.len() != count {
             return Err(text.refuse(format!("{} registers, expected {count}", elements.len())));
         }
         if loads {
             let to = elements.iter().map(|element| text.destination_of(element, Type::B32));
             let to = to.collect::<Result<_, _>>()?;
-            return Ok(Self::Load { to, space, from: text.address(1)?, transpose });
+            return Ok(Self::Load { to, space, from: text.address(1, space)?, transpose });
         }
         let from = elements.iter().map(|element| text.source_of(element, Type::B32));
         let from = from.collect::<Result<_, _>>()?;
-        Ok(Self::Store { from, space, to: text.address(0)?, transpose })
+        Ok(Self::Store { from, space, to: text.address(0, space)?, transpose })
     }
 
     pub(in crate::isa) fn execute(&self, cx: &mut Cx, mask: u32) -> Result<(), Stop> {

@@ -6,7 +6,7 @@ use crate::exec::{Cx, LANES, Lanes, Stop, lanes};
 use crate::fault::FaultKind;
 use crate::isa::convert::{LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW};
 use crate::isa::decode::{Target, Text};
-use crate::memory::{Access, Allocation, SECTOR, Visit};
+use crate::memory::{Access, Allocation, Proxy, Visit};
 use crate::ptx::Space;
 
 /// How an access or a fence is ordered with others.
@@ -21,30 +21,16 @@ pub(crate) struct Ordering {
 }
 
 impl Ordering {
-    /// Takes a modifier if it says something of ordering.
-    pub(crate) fn eat(&mut self, text: &Text) -> bool {
-        let (strong, acquire, release) = (true, true, true);
-        let known = [
-            ("weak", Self::default()),
-            ("relaxed", Self { strong, ..Self::default() }),
-            ("volatile", Self { strong, ..Self::default() }),
-            ("mmio", Self { strong, ..Self::default() }),
-            ("acquire", Self { strong, acquire, ..Self::default() }),
-            ("release", Self { strong, release, ..Self::default() }),
-            ("acq_rel", Self { strong, acquire, release, ..Self::default() }),
-            ("sc", Self { strong, acquire, release, ..Self::default() }),
-            ("cta", Self { within_block: true, ..Self::default() }),
-            ("cluster", Self::default()),
-            ("gpu", Self::default()),
-            ("gl", Self::default()),
-            ("sys", Self::default()),
-        ];
-        let Some(order) = text.one_of(&known) else { return false };
-        self.strong |= order.strong;
-        self.acquire |= order.acquire;
-        self.release |= order.release;
-        self.within_block |= order.within_block;
-        true
+    /// What a modifier adds.
+    pub(crate) fn with(self, word: &str) -> Self {
+        let strong =
+            matches!(word, "volatile" | "relaxed" | "acquire" | "release" | "acq_rel" | "sc");
+        Self {
+            strong: self.strong || strong,
+            acquire: self.acquire || matches!(word, "acquire" | "acq_rel" | "sc"),
+            release: self.release || matches!(word, "release" | "acq_rel" | "sc"),
+            within_block: self.within_block || word == "cta",
+        }
     }
 
     /// What comes after the access in this warp comes after what others released.
@@ -52,6 +38,7 @@ impl Ordering {
         if self.acquire {
             let now = if self.within_block { 0 } else { cx.launch.releases.load(Relaxed) };
             cx.block.acquire(cx.warp.index, now);
+            cx.block.has_acquired |= !self.within_block;
         }
     }
 
@@ -110,11 +97,11 @@ impl Location {
 
     /// The `.shared::cluster` address of what another block, or this one, has at the same place.
     pub(crate) fn mapped(address: u64, rank: u32) -> u64 {
-        u64::from(rank + 1) << Self::RANK_SHIFT | address % (1 << Self::RANK_SHIFT)
+        (u64::from(rank + 1) << Self::RANK_SHIFT) | (address % (1 << Self::RANK_SHIFT))
     }
 }
 
-impl Cx<'_, '_> {
+impl<'a> Cx<'a, '_> {
     /// Where an address is. A generic one has no space named.
     pub(crate) fn locate(&self, space: Option<Space>, address: u64) -> Location {
         const WINDOWS: [(u64, Space); 3] = [
@@ -138,9 +125,9 @@ impl Cx<'_, '_> {
         if space != Space::SharedCluster {
             return Location { space, rank: own, address };
         }
-        let rank = match (address >> Location::RANK_SHIFT) as u32 {
+        let rank = match address >> Location::RANK_SHIFT {
             0 => own,
-            rank => rank - 1,
+            rank => u32::try_from(rank - 1).unwrap_or(u32::MAX),
         };
         let address = address % (1 << Location::RANK_SHIFT);
         Location { space: Space::Shared, rank, address }
@@ -187,7 +174,7 @@ impl Cx<'_, '_> {
                 loaded[..len].copy_from_slice(bytes);
             }
             Space::Global => {
-                let visit = self.visit();
+                let visit = self.visit(Proxy::Generic);
                 let allocation = self.allocation(access)?;
                 let at = address - allocation.start();
                 if !strong {
@@ -239,7 +226,7 @@ impl Cx<'_, '_> {
                 Err(FaultKind::InvalidOperand { what })
             }
             Space::Global => {
-                let visit = self.visit();
+                let visit = self.visit(Proxy::Generic);
                 let allocation = self.allocation(access)?;
                 let at = address - allocation.start();
                 if !strong {
@@ -292,23 +279,35 @@ impl Cx<'_, '_> {
 
     /// The allocation that holds an access to global memory.
     fn allocation(&mut self, access: Access) -> Result<&Allocation, FaultKind> {
-        let Access { address, bytes } = access;
+        let allocation = self.allocation_of(access)?;
+        access.check_alignment("global", access.bytes)?;
+        Ok(allocation)
+    }
+
+    /// The allocation that holds a run of bytes of global memory.
+    pub(super) fn allocation_of(&mut self, run: Access) -> Result<&Allocation, FaultKind> {
+        let Access { address, bytes } = run;
         let holds = |nearest: &std::sync::Arc<Allocation>| nearest.holds(address, bytes.into());
         if !self.block.nearest.as_ref().is_some_and(holds) {
             self.block.nearest = self.global.find(address);
         }
         let nowhere = FaultKind::OutOfBounds { space: "global", address, bytes, near: None };
         let allocation = self.block.nearest.as_deref().ok_or(nowhere)?;
-        allocation.check(access)?;
+        allocation.check_run(run)?;
         Ok(allocation)
     }
 
-    fn visit(&self) -> Visit {
+    pub(super) fn visit(&self, proxy: Proxy) -> Visit<'a> {
+        let waited = || self.block.knows(self.warp.index, self.cluster.waited());
         Visit {
+            // What an overlapping launch has released by itself cannot be told.
+            running: if self.block.has_acquired { &[] } else { self.launch.running(waited) },
             launch: self.launch.number,
             block: self.block.place.index,
             now: self.launch.releases.load(Relaxed),
             acquired: self.block.acquired,
+            proxy,
+            unfenced: self.launch.unfenced.load(Relaxed),
         }
     }
 
@@ -333,41 +332,12 @@ impl Cx<'_, '_> {
         if count > 0 {
             self.block.tally.count_shared(located[..count].iter().copied(), bytes);
         }
-        // An address in each.
-        let mut sectors: Vec<u64> = Vec::new();
-        let mut asked = 0;
-        for lane in lanes(mask) {
-            let Location { space: Space::Global, address, .. } =
-                self.locate(space, addresses[lane])
-            else {
-                continue;
-            };
-            asked += u64::from(bytes);
-            let next = (address + 1).next_multiple_of(SECTOR);
-            let end = address + u64::from(bytes);
-            let known = sectors.last().is_some_and(|last| last / SECTOR == address / SECTOR);
-            sectors.extend((!known).then_some(address));
-            sectors.extend((next..end).step_by(SECTOR as usize));
-        }
-        if sectors.is_empty() {
-            return;
-        }
-        sectors.sort_unstable();
-        sectors.dedup_by_key(|address| *address / SECTOR);
-        let mut distinct = 0;
-        for sector in &sectors {
-            let access = Access { address: *sector, bytes: 1 };
-            let launch = self.launch.number;
-            if let Ok(allocation) = self.allocation(access) {
-                let at = access.address - allocation.start();
-                distinct += u64::from(allocation.is_new_sector(at, launch, is_store));
-            }
-        }
-        let totals = &mut self.block.tally.totals;
-        let traffic = if is_store { &mut totals.global_stores } else { &mut totals.global_loads };
-        traffic.bytes += asked;
-        traffic.sectors += sectors.len() as u64;
-        traffic.distinct_sectors += distinct;
+        let runs = lanes(mask).filter_map(|lane| {
+            let Location { space, address, .. } = self.locate(space, addresses[lane]);
+            (space == Space::Global).then_some(Access { address, bytes })
+        });
+        let runs: Vec<_> = runs.collect();
+        self.count_runs(&runs, is_store);
     }
 }
 
@@ -376,7 +346,7 @@ fn part_of(access: Access, start: usize) -> Access {
     Access { address: access.address + start as u64, bytes: access.bytes.min(8) }
 }
 
-fn unwritten(allocation: &Allocation, at: u64, bytes: u32) -> FaultKind {
+pub(super) fn unwritten(allocation: &Allocation, at: u64, bytes: u32) -> FaultKind {
     let first = allocation.first_unwritten(at, bytes).unwrap_or(at);
     FaultKind::UninitializedMemory { space: "global", address: allocation.start() + first }
 }

@@ -1,16 +1,19 @@
 //! Asynchronous copies from global to shared memory, in groups that are waited for.
 //!
 //! What is copied is read when the copy starts, and arrives when the thread that started it waits for
-//! it. Between the two nobody may touch the bytes it goes to.
+//! it, or has an mbarrier wait for it. Between the two nobody may touch the bytes it goes to.
 
 use super::access::{addresses, eat_space};
 use crate::error::LoadError;
+use crate::exec::clock::{Epoch, Knowledge};
 use crate::exec::{Cx, LANES, Stop, lanes};
 use crate::fault::FaultKind;
+use crate::isa::availability::{IGNORED_SOURCE, require};
 use crate::isa::data::predicate;
 use crate::isa::decode::{Target, Text};
+use crate::isa::mbarrier::{At, find};
 use crate::isa::program::{Register, Source};
-use crate::memory::Access;
+use crate::memory::{Access, Stay};
 use crate::ptx::{Operand, Space, Type};
 
 #[derive(Clone, Debug)]
@@ -21,6 +24,9 @@ pub(crate) enum Copy {
     Commit,
     /// `cp.async.wait_group`: for all groups but the last few; `None` for all there is.
     Wait { but: Option<u32> },
+    /// `cp.async.mbarrier.arrive`: all that the thread has started arrives with the mbarrier's phase, which
+    /// may count one arrival more for it.
+    Arrive { at: At, counts: bool },
 }
 
 /// How many bytes the source gives.
@@ -52,6 +58,13 @@ impl Copy {
                 _ => Err(text.refuse("the number of groups is constant")),
             };
         }
+        if text.eat("mbarrier") {
+            if !text.eat("arrive") {
+                return Err(text.refuse("expected .arrive"));
+            }
+            let counts = !text.eat("noinc");
+            return Ok(Self::Arrive { at: At::decode_own(text)?, counts });
+        }
         let wide = text.one_of(&[("ca", false), ("cg", true)]);
         let wide = wide.ok_or_else(|| text.refuse("not simulated"))?;
         let spaces = [eat_space(text), eat_space(text)];
@@ -69,6 +82,9 @@ impl Copy {
         if !(bytes == 16 || !wide && matches!(bytes, 4 | 8)) {
             return Err(text.refuse("a copy has 4, 8 or 16 bytes, with .cg 16"));
         }
+        if hinted {
+            text.source(operands, Type::B64)?;
+        }
         let given = match operands {
             3 => Given::All,
             _ => match text.operand(3)? {
@@ -78,11 +94,20 @@ impl Copy {
                 }
                 operand => match text.predicate_operand(operand) {
                     Ok((register, negated)) => Given::Unless(register, negated),
-                    Err(_) => Given::Bytes(text.source(3, Type::U32)?),
+                    Err(_) => Given::Bytes(match text.source(3, Type::U32)? {
+                        Source::Immediate(given) if given > bytes.into() => {
+                            return Err(text.refuse("the source gives more bytes than are copied"));
+                        }
+                        given => given,
+                    }),
                 },
             },
         };
-        Ok(Self::Start { to: text.address(0)?, from: text.address(1)?, bytes, given })
+        if matches!(given, Given::Unless(..)) {
+            require(text, IGNORED_SOURCE)?;
+        }
+        let (to, from) = (text.address(0, spaces[0])?, text.address(1, spaces[1])?);
+        Ok(Self::Start { to, from, bytes, given })
     }
 
     pub(in crate::isa) fn execute(&self, cx: &mut Cx, mask: u32) -> Result<(), Stop> {
@@ -93,6 +118,7 @@ impl Copy {
                 Ok(())
             }
             Self::Wait { but } => wait(cx, mask, *but),
+            Self::Arrive { at, counts } => arrive(cx, mask, at, *counts),
         }
     }
 }
@@ -103,6 +129,8 @@ pub(crate) struct Copies {
     /// Groups that each lane has committed.
     committed: [u32; LANES],
     pending: Vec<Pending>,
+    /// Those that have arrived as steps of mbarriers: of each lane's group the last step of each.
+    told: Vec<(usize, u32, Epoch)>,
 }
 
 /// A copy that has not arrived.
@@ -163,18 +191,54 @@ fn start(
 
 fn wait(cx: &mut Cx, mask: u32, but: Option<u32>) -> Result<(), Stop> {
     let committed = cx.warp.copies.committed;
-    let arrives = |copy: &Pending| {
-        mask >> copy.lane & 1 != 0
-            && but.is_none_or(|but| copy.group < committed[copy.lane].saturating_sub(but))
+    let arrives = |lane: usize, group: u32| {
+        mask >> lane & 1 != 0 && but.is_none_or(|but| group < committed[lane].saturating_sub(but))
     };
-    let pending = std::mem::take(&mut cx.warp.copies.pending);
-    let (arriving, staying): (Vec<_>, Vec<_>) = pending.into_iter().partition(arrives);
-    cx.warp.copies.pending = staying;
-    for copy in arriving {
+    for copy in cx.warp.copies.pending.extract_if(.., |copy| arrives(copy.lane, copy.group)) {
         let (shared, visitor) = cx.block.shared_by(cx.warp.index, copy.lane);
         let finished = shared.finish_copy(copy.to, &copy.bytes[..copy.to.bytes as usize], visitor);
         finished.map_err(|kind| Stop { lane: copy.lane as u32, kind })?;
     }
+    for (_, _, step) in
+        cx.warp.copies.told.extract_if(.., |(lane, group, _)| arrives(*lane, *group))
+    {
+        cx.block.learn_of(cx.warp.index, step);
+    }
     cx.block.progress = true;
+    Ok(())
+}
+
+fn arrive(cx: &mut Cx, mask: u32, at: &At, counts: bool) -> Result<(), Stop> {
+    let places = at.places(cx, mask)?;
+    for lane in lanes(mask) {
+        let arrived = arrive_with(cx, lane, places[lane], counts);
+        arrived.map_err(|kind| Stop { lane: lane as u32, kind })?;
+    }
+    cx.block.progress = true;
+    Ok(())
+}
+
+/// A lane's copies arrive with the present phase of an mbarrier.
+fn arrive_with(cx: &mut Cx, lane: usize, place: (u32, u64), counts: bool) -> Result<(), FaultKind> {
+    let step = find(cx, place, lane)?.step();
+    for copy in cx.warp.copies.pending.extract_if(.., |copy| copy.lane == lane) {
+        let (shared, visitor) = cx.block.shared_by(cx.warp.index, lane);
+        let bytes = &copy.bytes[..copy.to.bytes as usize];
+        shared.finish_copy_as(copy.to, bytes, step, visitor)?;
+        let told = &mut cx.warp.copies.told;
+        let same = |(of, group, known): &&mut (usize, u32, Epoch)| {
+            *of == lane && *group == copy.group && known.agent == step.agent
+        };
+        match told.iter_mut().find(same) {
+            Some((_, _, known)) => *known = step,
+            None => told.push((lane, copy.group, step)),
+        }
+    }
+    let mbarrier = find(cx, place, lane)?;
+    if counts {
+        mbarrier.expect_arrival()?;
+    }
+    // That the copies have come says nothing of what else the thread has done.
+    mbarrier.arrive(1, Stay::Stays, &Knowledge::default())?;
     Ok(())
 }

@@ -3,13 +3,17 @@
 mod access;
 mod atomic;
 mod copy;
+mod modifiers;
+mod run;
+mod update;
 
-pub(super) use access::{Location, Ordering, addresses, eat_space};
+pub(super) use access::{Location, Ordering, addresses, eat_space, little_endian};
 pub(super) use atomic::Atomic;
 pub(crate) use copy::Copies;
 pub(super) use copy::Copy;
+pub(super) use update::{Function, Update};
 
-use self::access::little_endian;
+use self::modifiers::Modifiers;
 use super::decode::{Target, Text};
 use super::program::{Class, Register, Source};
 use crate::error::LoadError;
@@ -37,66 +41,44 @@ enum What {
     Hint,
 }
 
-/// Modifiers that say what caches should make of an access.
-const HINTS: [&str; 20] = [
-    "nc",
-    "ca",
-    "cg",
-    "cs",
-    "lu",
-    "cv",
-    "wb",
-    "wt",
-    "L1::evict_normal",
-    "L1::evict_unchanged",
-    "L1::evict_first",
-    "L1::evict_last",
-    "L1::no_allocate",
-    "L2::evict_normal",
-    "L2::evict_first",
-    "L2::evict_last",
-    "L2::cache_hint",
-    "L2::64B",
-    "L2::128B",
-    "L2::256B",
-];
-
 impl Memory {
     pub(super) fn decode(text: &Text) -> Result<Self, LoadError> {
-        let mut space = None;
-        let mut lanes = 1;
-        let mut hinted = false;
-        let mut order = Ordering::default();
-        loop {
-            if let Some(named) = eat_space(text) {
-                space = Some(named);
-            } else if let Some(vector) = text.one_of(&[("v2", 2), ("v4", 4), ("v8", 8)]) {
-                lanes = vector;
-            } else if let Some(hint) = HINTS.iter().find(|hint| text.eat(hint)) {
-                hinted |= *hint == "L2::cache_hint";
-            } else if !order.eat(text) {
-                break;
-            }
+        if text.mnemonic() == "prefetch" {
+            return Self::decode_prefetch(text);
         }
-        let operands = 2 + usize::from(hinted);
-        if !matches!(text.mnemonic(), "ld" | "st") {
-            let cache = ["L1", "L2"].into_iter().any(|cache| text.eat(cache));
-            text.finish(1)?;
-            if !cache {
-                return Err(text.refuse("expected .L1 or .L2"));
-            }
-            let target = text.address(0)?;
-            return Ok(Self { what: What::Hint, space, order, target, ty: Type::B8 });
-        }
+        let mut modifiers = Modifiers::default();
+        while modifiers.eat(text)? {}
         let ty = text.ty()?;
-        text.finish(operands)?;
+        text.finish(2 + usize::from(modifiers.hinted()))?;
+        modifiers.check_access(text)?;
+        let (space, lanes) = (modifiers.space(), modifiers.lanes());
+        let is_number = ty != Type::Pred && (!ty.is_float() || matches!(ty, Type::F32 | Type::F64));
+        if !is_number || ty == Type::B128 {
+            return Err(text.refuse("not an access of this type"));
+        }
+        let is_wide = lanes as u32 * ty.bytes() == 32;
+        if lanes as u32 * ty.bytes() > 32 || lanes == 8 && !is_wide {
+            return Err(
+                text.refuse("an access has up to 32 bytes, in elements of 4 where there are 8")
+            );
+        }
+        let is_global = !modifiers.has("const") && matches!(space, None | Some(Space::Global));
+        if is_wide && !is_global {
+            return Err(text.refuse("32 bytes are accessed in global memory alone"));
+        }
+        if modifiers.keeps_in_second_level() && !is_wide {
+            return Err(text.refuse("a priority in L2 is of accesses of 32 bytes"));
+        }
         let (what, address, elements) = if text.mnemonic() == "ld" {
             let to = text.vector(0)?.iter().map(|element| match element {
-                Operand::Sink => Ok(None),
+                Operand::Sink if lanes > 1 => Ok(None),
                 element => Ok(Some(loadable(text, element, ty)?)),
             });
             let to: Vec<_> = to.collect::<Result<_, LoadError>>()?;
             let elements = to.len();
+            if to.iter().all(Option::is_none) {
+                return Err(text.refuse("a load without a destination"));
+            }
             (What::Load(to), 1, elements)
         } else {
             let from = text.vector(1)?.iter().map(|element| match element {
@@ -109,13 +91,51 @@ impl Memory {
             let elements = from.len();
             (What::Store(from), 0, elements)
         };
+        let widths = text.vector(1 - address)?.iter().filter_map(|element| {
+            let (_, declared) = text.register(element).ok()?;
+            Some(declared.bits())
+        });
+        let mut widths: Vec<u32> = widths.collect();
+        widths.dedup();
+        if widths.len() > 1 {
+            return Err(text.refuse("registers of one width in a vector"));
+        }
         if elements != lanes {
             return Err(text.refuse(format!("{elements} elements, expected {lanes}")));
         }
-        if lanes as u32 * ty.bytes() > 32 || ty == Type::B128 {
-            return Err(text.refuse("an access has up to 32 bytes, in elements of up to 8"));
+        if modifiers.hinted() {
+            text.source(2, Type::B64)?;
         }
-        Ok(Self { what, space, order, target: text.address(address)?, ty })
+        let (order, target) = (modifiers.order(), text.address(address, space)?);
+        let space = text.space_accessed(address, space);
+        if matches!((&what, space, target.base), (What::Store(_), Some(Space::Param), None)) {
+            return Err(text.refuse("a kernel's parameters are not stored to"));
+        }
+        Ok(Self { what, space, order, target, ty })
+    }
+
+    /// A hint that something will be accessed soon.
+    fn decode_prefetch(text: &Text) -> Result<Self, LoadError> {
+        let spaces = [
+            ("global", (Space::Global, false)),
+            ("local", (Space::Local, false)),
+            // Where tensor maps are.
+            ("const", (Space::Global, true)),
+            ("param", (Space::Param, true)),
+        ];
+        let space = text.one_of(&spaces);
+        let of = |maps: bool| space.is_none_or(|(_, of_maps)| of_maps == maps);
+        let kept = ["L2::evict_last", "L2::evict_normal"];
+        let known = of(false) && ["L1", "L2"].into_iter().any(|cache| text.eat(cache))
+            || of(true) && text.eat("tensormap")
+            || space == Some(spaces[0].1) && kept.into_iter().any(|cache| text.eat(cache));
+        text.finish(1)?;
+        if !known {
+            return Err(text.refuse("expected .L1, .L2 or .tensormap"));
+        }
+        let space = space.map(|(space, _)| space);
+        let (order, target) = (Ordering::default(), text.address(0, space)?);
+        Ok(Self { what: What::Hint, space, order, target, ty: Type::B8 })
     }
 
     pub(super) fn execute(&self, cx: &mut Cx, mask: u32) -> Result<(), Stop> {
@@ -197,5 +217,6 @@ fn loadable(text: &Text, operand: &Operand, ty: Type) -> Result<Register, LoadEr
     if declared.bits() < ty.bits() || register.class == Class::Predicate {
         return Err(text.refuse("the register has too few bits"));
     }
+    text.check_kind(declared, ty)?;
     Ok(register)
 }

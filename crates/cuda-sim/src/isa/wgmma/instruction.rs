@@ -206,6 +206,7 @@ mod tests {
     use super::{Left, Multiply, ScaleD, Wgmma};
     use crate::error::LoadError;
     use crate::exec::Lanes;
+    use crate::isa::availability::Edition;
     use crate::isa::decode::{Binding, Scope, Symbols, Text};
     use crate::isa::matrix::product;
     use crate::isa::program::{Class, Register, Source};
@@ -218,7 +219,8 @@ mod tests {
              .reg .f32 f<128>;\n.reg .b32 r<128>;\n.reg .b64 d<4>;\n.reg .pred p;\n{instruction}\n}}\n"
         );
         let module = parse(&source)?;
-        let symbols = Symbols::default();
+        let edition = Edition { version: module.version, target: module.target };
+        let symbols = Symbols::new(edition);
         let mut scope = Scope::new(&symbols);
         for statement in module.functions[0].body.as_deref().unwrap() {
             match &statement.kind {

@@ -1,7 +1,6 @@
 use cuda_std::prelude::*;
 use msa_abi::{AttendParams, BLOCK};
 
-use super::shared_plan::SharedPlan;
 use crate::div_rem::div_rem;
 use crate::request::Request;
 use crate::share_out::share_out;
@@ -11,8 +10,8 @@ use crate::share_out::share_out;
 /// Ids that a row sees no key of are left out, as are those that are no block's. A row's list is sorted, so that its
 /// result does not depend on the order in which it came; a block that stands in it twice stays twice.
 #[derive(Clone, Copy)]
-pub(super) struct Lists {
-    /// u32 `[tile_rows, topk]`: each row's ids, ascending, then [`NONE`](Self::NONE)
+pub(crate) struct BlockLists {
+    /// u32 `[rows, topk]`: each row's ids, ascending, then [`NONE`](Self::NONE)
     sorted: SharedPtr<u32>,
     /// u32: the ids of all rows, ascending, each once
     blocks: SharedPtr<u32>,
@@ -24,32 +23,34 @@ pub(super) struct Lists {
 
 /// Where a block stands in a row's sorted list.
 #[derive(Clone, Copy)]
-pub(super) struct Slots {
-    pub(super) first: u32,
-    pub(super) count: u32,
+pub(crate) struct Slots {
+    pub(crate) first: u32,
+    pub(crate) count: u32,
 }
 
-impl Lists {
+impl BlockLists {
     /// Comes after every id.
     const NONE: u32 = u32::MAX;
 
-    /// All threads of the block: the lists of `rows` rows of a request, from its `first` on.
+    /// All threads of the block: the lists of `rows` rows of a request, from its `first` on. They take
+    /// [`ID_BYTES`](AttendParams::ID_BYTES) of shared memory for each id.
     ///
     /// # Safety
     ///
-    /// `params` are the kernel's, the request has these rows, and all threads come together.
+    /// `params` are the kernel's, the request has these rows, the memory is the lists' alone, and all threads come
+    /// together.
     #[inline(always)]
-    pub(super) unsafe fn build(
+    pub(crate) unsafe fn build(
         params: &AttendParams,
         request: Request,
         first: u32,
         rows: u32,
         kv_head: u32,
-        plan: SharedPlan,
+        memory: SharedPtr<u32>,
     ) -> Self {
-        let [raw, sorted, blocks, pages] = [0, 1, 2, 3].map(|nth| plan.ids(nth));
         let topk = params.topk;
         let len = rows * topk;
+        let [raw, sorted, blocks, pages] = [0, 1, 2, 3].map(|nth| memory.add(nth * len));
         let given = GlobalPtr::<i32>::from_address(params.block_ids.address());
         let given = given.add(u64::from(kv_head) * params.ids_head_stride);
         let line = |row: u32| u64::from(request.first_row + first + row) * params.ids_row_stride;
@@ -111,20 +112,20 @@ impl Lists {
 
     /// The part of the blocks that a split has: from one to before another.
     #[inline(always)]
-    pub(super) const fn share(self, split: u32, splits: u32) -> (u32, u32) {
+    pub(crate) const fn share(self, split: u32, splits: u32) -> (u32, u32) {
         (div_rem(split * self.count, splits).0, div_rem((split + 1) * self.count, splits).0)
     }
 
     /// The `nth` block's id.
     #[inline(always)]
-    pub(super) fn block(self, nth: u32) -> u32 {
+    pub(crate) fn block(self, nth: u32) -> u32 {
         // SAFETY: `build` wrote as many as there are, and nobody writes them again.
         unsafe { self.blocks.add(nth).read() }
     }
 
     /// The `nth` block's page.
     #[inline(always)]
-    pub(super) fn page(self, nth: u32) -> u32 {
+    pub(crate) fn page(self, nth: u32) -> u32 {
         // SAFETY: as above.
         unsafe { self.pages.add(nth).read() }
     }
@@ -135,7 +136,7 @@ impl Lists {
     ///
     /// All lanes come together.
     #[inline(always)]
-    pub(super) unsafe fn slots(self, row: u32, block: u32) -> Slots {
+    pub(crate) unsafe fn slots(self, row: u32, block: u32) -> Slots {
         let (mut before, mut count) = (0, 0);
         let mut start = 0;
         while start < self.topk {
@@ -154,14 +155,17 @@ impl Lists {
 
     /// Whether a slot of a row's sorted list holds no block.
     #[inline(always)]
-    pub(super) fn is_empty(self, row: u32, slot: u32) -> bool {
+    pub(crate) fn is_empty(self, row: u32, slot: u32) -> bool {
         // SAFETY: `build` wrote the list.
         unsafe { self.sorted.add(row * self.topk + slot).read() == Self::NONE }
     }
 
     /// Slots of a row's list.
     #[inline(always)]
-    pub(super) const fn topk(self) -> u32 {
+    pub(crate) const fn topk(self) -> u32 {
         self.topk
     }
 }
+
+// What an id takes is what a launch asks for.
+const _: () = assert!(AttendParams::ID_BYTES == 4 * size_of::<u32>() as u32);

@@ -1,88 +1,16 @@
 //! Every check catches a kernel that was planted with its fault, exactly, and lets the same kernel
 //! without the fault pass in every order of warps tried.
 
-use cuda_sim::device::Device;
+mod asynchronous;
+mod cluster;
+mod early;
+mod harness;
+mod mbarrier;
+mod wgmma;
+
 use cuda_sim::fault::{Fault, FaultKind};
-use cuda_sim::{Launch, Machine, Order};
 
-/// A kernel's body between `FAULT` markers and how it is run.
-struct Case {
-    blocks: u32,
-    threads: u32,
-    /// `{a|b}` stands for `a` in the planted kernel and for `b` in the clean one.
-    body: &'static str,
-}
-
-/// The body with the first or the second of each pair `«a|b»`.
-fn choose(body: &str, second: usize) -> String {
-    let mut chosen = String::new();
-    let mut rest = body;
-    while let Some((before, after)) = rest.split_once('«') {
-        let (pair, after) = after.split_once('»').expect("it is closed");
-        let (planted, clean) = pair.split_once('|').expect("there are two");
-        chosen += before;
-        chosen += if second == 0 { planted } else { clean };
-        rest = after;
-    }
-    chosen + rest
-}
-
-/// Words of the buffer whose address the kernel has in `buffer`; another of one word is in `other`.
-const WORDS: u64 = 1024;
-
-fn run(case: &Case, variant: usize, order: Order) -> Result<u64, (u64, Fault)> {
-    // The body starts in line 6.
-    let ptx = format!(
-        ".version 8.0\n.target sm_90a\n.address_size 64\n\
-         .visible .entry planted(.param .u64 buffer_param, .param .u64 other_param) {{ .shared .align \
-         16 .b8 memory[4096]; .reg .pred p, q; .reg .b16 h; .reg .b32 a, b, c, d, thread, block, s; \
-         .reg .b64 buffer, other, at, x; .reg .f32 f;\n\
-         ld.param.u64 buffer, [buffer_param]; ld.param.u64 other, [other_param]; mov.u32 thread, %tid.x; \
-         mov.u32 block, %ctaid.x; shl.b32 s, thread, 2; mad.wide.u32 at, thread, 4, buffer;\n\
-         {}\nret; }}\n",
-        choose(case.body, variant)
-    );
-    let machine = Machine::new(Device::named("sm_90").expect("it is known"));
-    let module = machine.load(&ptx).unwrap_or_else(|error| panic!("{error}"));
-    let function = module.function("planted").expect("it is there");
-    let buffer = machine.allocate(4 * WORDS);
-    let other = machine.allocate(4);
-    machine.write(buffer, &vec![0; 4 * WORDS as usize / 2]).expect("half of it is written");
-    machine.write(other, &[0; 4]).expect("it fits");
-    let freed = machine.allocate(64);
-    machine.free(freed).expect("it is allocated");
-    let launch =
-        Launch { grid: [case.blocks, 1, 1], block: [case.threads, 1, 1], ..Launch::default() };
-    let parameters = [buffer, other].map(u64::to_le_bytes).concat();
-    machine.launch(&function, &launch, order, &parameters).map_err(|fault| (buffer, fault))?;
-    Ok(buffer)
-}
-
-/// What the planted kernel is caught at. The clean one runs in turn and in 20 random orders.
-fn caught(blocks: u32, threads: u32, body: &'static str) -> (u64, Fault) {
-    let case = Case { blocks, threads, body };
-    let orders = (0..20).map(Order::Random).chain([Order::InTurn]);
-    for order in orders {
-        if let Err((_, fault)) = run(&case, 1, order) {
-            panic!("the clean kernel, {order:?}: {fault}");
-        }
-    }
-    let (buffer, fault) = run(&case, 0, Order::InTurn).expect_err("the planted fault is found");
-    assert_eq!(fault.kernel, "planted");
-    (buffer, fault)
-}
-
-/// The line of the body that a fault is in, from 0.
-fn line(fault: &Fault) -> u32 {
-    fault.line - 6
-}
-
-fn race(fault: &Fault) -> (&'static str, u64, &str, &str) {
-    match &*fault.kind {
-        FaultKind::Race { space, address, other, order } => (space, *address, other, order),
-        other => panic!("no race: {other}"),
-    }
-}
+use self::harness::{caught, line, race};
 
 #[test]
 fn shared_memory_written_and_read_without_a_barrier() {
@@ -117,8 +45,8 @@ fn atomics_meet_plain_accesses_without_a_barrier() {
     let (_, fault) = caught(
         1,
         64,
-        "setp.eq.u32 p, thread, 0;\n@p st.shared.u32 [0], 0;\n\
-         «|bar.sync 0;»\nsetp.eq.u32 q, thread, 32;\n@q atom.shared.add.u32 a, [0], 1;",
+        "setp.eq.u32 p, thread, 0;\n@p st.shared.u32 [memory], 0;\n\
+         «|bar.sync 0;»\nsetp.eq.u32 q, thread, 32;\n@q atom.shared.add.u32 a, [memory], 1;",
     );
     let (space, address, _, order) = race_or_unwritten(&fault);
     assert_eq!((space, address), ("shared", 0));
@@ -127,8 +55,8 @@ fn atomics_meet_plain_accesses_without_a_barrier() {
     let (_, fault) = caught(
         1,
         64,
-        "setp.eq.u32 p, thread, 0;\n@p st.shared.u32 [0], 0;\nbar.sync 0;\n\
-         atom.shared.add.u32 a, [0], 1;\n«|bar.sync 0;»\nld.shared.u32 b, [0];",
+        "setp.eq.u32 p, thread, 0;\n@p st.shared.u32 [memory], 0;\nbar.sync 0;\n\
+         atom.shared.add.u32 a, [memory], 1;\n«|bar.sync 0;»\nld.shared.u32 b, [memory];",
     );
     assert_eq!(race(&fault).3, "read after atomic access");
     assert_eq!((line(&fault), race(&fault).1), (5, 0));
@@ -295,7 +223,7 @@ fn accesses_out_of_bounds() {
     let (_, fault) = caught(1, 32, "st.shared.u32 [s+«4092|0»], 0;");
     assert_eq!(fault.thread, [1, 0, 0]);
     assert!(matches!(*fault.kind, FaultKind::OutOfBounds { space: "shared", address: 4096, .. }));
-    let (_, fault) = caught(1, 1, "ld.param.u32 a, [buffer_param+«16|8»];");
+    let (_, fault) = caught(1, 1, "ld.param.u32 a, [buffer_param+«192|8»];");
     assert!(matches!(*fault.kind, FaultKind::OutOfBounds { space: "param", .. }));
 }
 
@@ -311,7 +239,7 @@ fn misaligned_accesses() {
     let (buffer, fault) = caught(1, 1, "ld.global.v2.u32 {a, b}, [buffer+«4|8»];");
     let expected = FaultKind::Misaligned { space: "global", address: buffer + 4, alignment: 8 };
     assert_eq!((line(&fault), *fault.kind), (0, expected));
-    let (_, fault) = caught(1, 1, "st.shared.u32 [«2|4»], 0;");
+    let (_, fault) = caught(1, 1, "st.shared.u32 [memory+«2|4»], 0;");
     assert_eq!(*fault.kind, FaultKind::Misaligned { space: "shared", address: 2, alignment: 4 });
 }
 

@@ -1,0 +1,202 @@
+//! Attention of requests with many new tokens each, on the device, against the oracle and `attend_decode`.
+
+use cuda_sim::Order;
+use msa::trace::{BlockIds, Tensor, Trace};
+use msa::{BLOCK, HEAD_DIM};
+use msa_tests::generate::{Recipe, overlapping_ids, with_expected};
+use msa_tests::kernels::FILES;
+use msa_tests::kernels::attend_decode::{self, topk};
+use msa_tests::kernels::attend_prefill::attend;
+use msa_tests::kernels::attention::{Attended, Split};
+
+use crate::attention::{hostile, judge, requests};
+
+fn run(
+    trace: &Trace,
+    ids: &Tensor<i32, 3>,
+    target: (&str, &str),
+    stages: u32,
+    order: Order,
+) -> Attended {
+    attend(trace, ids, target, stages, order)
+        .unwrap_or_else(|fault| panic!("{target:?}, {stages} stages, {order:?}: {fault}"))
+}
+
+/// Compares with what `attend_decode` gives, bit for bit.
+fn judge_by_decode(trace: &Trace, ids: &Tensor<i32, 3>, attended: &Attended) {
+    let split = Split { splits: 1, tile_rows: 1, stages: 2 };
+    let other = attend_decode::attend(trace, ids, FILES[1], split, Order::InTurn)
+        .unwrap_or_else(|fault| panic!("{fault}"));
+    assert!(attended.output == other.output && attended.lse == other.lse);
+}
+
+#[test]
+fn hostile_steps_are_right_on_every_device() {
+    let recipe = Recipe {
+        requests: requests(&[(9, 120), (0, 50), (1, 700), (3, 2000)]),
+        layers: 2,
+        layer_idx: 1,
+        ..Recipe::default()
+    };
+    let (trace, ids) = hostile(recipe);
+    for (seed, target) in (0..).zip(FILES) {
+        let attended = run(&trace, &ids, target, 2 + seed as u32 % 3, Order::Random(seed));
+        judge(&trace, &ids, &attended);
+    }
+}
+
+#[test]
+fn ragged_batches_give_the_bits_of_decode() {
+    let recipe = Recipe {
+        seed: 1,
+        requests: requests(&[(40, 1000), (0, 50), (1, 127), (9, 0), (8, 130)]),
+        selection: topk(12),
+        ..Recipe::default()
+    };
+    let (trace, ids) = hostile(recipe);
+    let attended = run(&trace, &ids, FILES[1], 6, Order::InTurn);
+    judge(&trace, &ids, &attended);
+    judge_by_decode(&trace, &ids, &attended);
+}
+
+#[test]
+fn groups_heads_and_list_lengths_are_right_to_the_bit() {
+    for (heads, kv_heads, slots) in [(4, 4, 1), (10, 2, 64), (64, 4, 16), (15, 3, 33)] {
+        let recipe = Recipe {
+            seed: slots as u64,
+            heads,
+            kv_heads,
+            selection: topk(slots),
+            requests: requests(&[(9, 900), (1, 5)]),
+            ..Recipe::default()
+        };
+        let (trace, ids) = hostile(recipe);
+        let attended = run(&trace, &ids, FILES[0], 2, Order::InTurn);
+        judge(&trace, &ids, &attended);
+        judge_by_decode(&trace, &ids, &attended);
+    }
+}
+
+#[test]
+fn the_order_of_warps_and_the_number_of_stages_do_not_change_a_bit() {
+    let recipe = Recipe { seed: 2, requests: requests(&[(11, 1500)]), ..Recipe::default() };
+    let (trace, ids) = hostile(recipe);
+    let first = run(&trace, &ids, FILES[1], 2, Order::InTurn);
+    for (seed, stages) in (0..).zip([2, 3, 4, 5, 6]) {
+        let other = run(&trace, &ids, FILES[1], stages, Order::Random(seed));
+        assert!(other.output == first.output && other.lse == first.lse, "{stages} stages");
+    }
+}
+
+/// The step of some rows alone, the last ones of a request.
+fn last_rows(
+    trace: &Trace,
+    ids: &Tensor<i32, 3>,
+    request: usize,
+    rows: usize,
+) -> (Trace, Tensor<i32, 3>) {
+    let [_, heads, _] = trace.q.shape();
+    let [kv_heads, all_rows, slots] = ids.shape();
+    let end = trace.row_offsets[request + 1] as usize;
+    let own = (end - trace.row_offsets[request] as usize) as u32;
+    let width = trace.kv_page_table.shape()[1];
+    let table = trace.kv_page_table.data()[request * width..][..width].to_vec();
+    let ids: Vec<i32> = (0..kv_heads)
+        .flat_map(|head| &ids.data()[(head * all_rows + end - rows) * slots..][..rows * slots])
+        .copied()
+        .collect();
+    let line = heads * HEAD_DIM;
+    let part = Trace {
+        row_offsets: vec![0, rows as u32],
+        cache_lengths: vec![trace.cache_lengths[request] + own - rows as u32],
+        q: Tensor::new(
+            [rows, heads, HEAD_DIM],
+            trace.q.data()[(end - rows) * line..end * line].to_vec(),
+        ),
+        kv_page_table: Tensor::new([1, width], table),
+        expected: None,
+        ..trace.clone()
+    };
+    (part, Tensor::new([kv_heads, rows, slots], ids))
+}
+
+#[test]
+fn neighbours_do_not_change_a_bit() {
+    let recipe = Recipe {
+        seed: 3,
+        requests: requests(&[(5, 300), (21, 1200), (2, 0)]),
+        heads: 8,
+        kv_heads: 2,
+        ..Recipe::default()
+    };
+    let (trace, ids) = hostile(recipe);
+    let all = run(&trace, &ids, FILES[1], 3, Order::InTurn);
+    // The request alone, and rows of it that then lie in other tiles, at other places.
+    for rows in [21, 18, 9, 1] {
+        let (part, part_ids) = last_rows(&trace, &ids, 1, rows);
+        let alone = run(&part, &part_ids, FILES[1], 3, Order::InTurn);
+        let (output, lse) = (all.output.data(), all.lse.data());
+        assert_eq!(alone.output.data(), &output[(26 - rows) * 8 * HEAD_DIM..26 * 8 * HEAD_DIM]);
+        assert_eq!(alone.lse.data(), &lse[(26 - rows) * 8..26 * 8]);
+    }
+}
+
+#[test]
+fn what_later_rows_bring_does_not_reach_a_row() {
+    let recipe = Recipe { seed: 4, requests: requests(&[(9, 300)]), ..Recipe::default() };
+    let mut trace = recipe.trace();
+    let ids = overlapping_ids(&recipe, 0.0);
+    let clean = run(&trace, &ids, FILES[1], 2, Order::InTurn);
+    // The last row's own key and value, which no other row sees.
+    let page = trace.kv_page_table.data()[308 / BLOCK] as usize;
+    let plane = BLOCK * HEAD_DIM;
+    for plane_start in [2 * page * plane, (2 * page + 1) * plane] {
+        let token = plane_start + 308 % BLOCK * HEAD_DIM;
+        trace.kv_pages.data_mut()[token..][..HEAD_DIM].fill(half::bf16::NAN);
+    }
+    let poisoned = run(&trace, &ids, FILES[1], 2, Order::InTurn);
+    let len = 8 * 16 * HEAD_DIM;
+    assert_eq!(poisoned.output.data()[..len], clean.output.data()[..len]);
+    assert_eq!(poisoned.lse.data()[..8 * 16], clean.lse.data()[..8 * 16]);
+    assert!(poisoned.output.data()[len..].iter().all(|value| value.is_nan()));
+}
+
+/// Neighbours choose as they do in real traffic: what the tile costs.
+#[test]
+fn a_tile_reads_each_block_once_and_multiplies_little_in_vain() {
+    let recipe = Recipe { requests: requests(&[(24, 8100)]), ..Recipe::default() };
+    let mut trace = recipe.trace();
+    let ids = overlapping_ids(&recipe, 0.875);
+    trace.block_ids = BlockIds::Given(ids.clone(), None);
+    let trace = with_expected(trace);
+    let attended = run(&trace, &ids, FILES[1], 4, Order::InTurn);
+    judge(&trace, &ids, &attended);
+
+    let keys_of = |block: i32, end: usize| (end - block as usize * BLOCK).min(BLOCK) as u64;
+    let blocks = |rows: &[i32]| {
+        let mut blocks: Vec<i32> = rows.iter().copied().filter(|id| *id >= 0).collect();
+        blocks.sort_unstable();
+        blocks.dedup();
+        blocks
+    };
+    let slots = trace.selection.topk;
+    let tiles = ids.data().chunks(8 * slots);
+    let keys: u64 = tiles.flat_map(blocks).map(|block| keys_of(block, 8124)).sum();
+    let useful: u64 = ids
+        .data()
+        .chunks(slots)
+        .zip(8101..)
+        .flat_map(|(row, end)| blocks(row).into_iter().map(move |block| keys_of(block, end)))
+        .map(|keys| 4 * keys * 16 * HEAD_DIM as u64)
+        .sum();
+    // Beside K and V: queries, ids three times at most, pages, and a few numbers.
+    let counters = &attended.counters[0];
+    let rest = 24 * (16 * 256 + 8 * 4 * slots as u64) + 4096;
+    let moved = 32 * counters.totals.global_loads.sectors;
+    let fewest = keys * 2 * 256;
+    let issued: u64 = counters.mma_flops.values().sum();
+    let shared = counters.totals.shared;
+    assert!(moved <= fewest + rest);
+    assert!(10 * useful >= 9 * issued);
+    assert!(100 * shared.conflicts <= shared.accesses);
+}
