@@ -1,14 +1,15 @@
 use crate::{BLOCK, BatchParams, CacheParams, DevicePtr, HEAD_DIM, MAX_GROUP};
 
-/// Parameters of the kernel `attend_decode`: attention of requests with few new tokens each, and of
-/// `attend_combine`, which follows it where the work of a row is split.
+/// Parameters of the kernels of attention: `attend_decode`, of requests with few new tokens each, and
+/// `attend_combine`, which follows it where the work of a row is split; or `attend_prefill`, of requests with many.
 ///
 /// | kernel | grid | block | dynamic shared memory |
 /// | --- | --- | --- | --- |
 /// | `attend_decode` | `(splits, kv_heads, batch * ceil(max_seq_length / tile_rows))` | [`THREADS`](Self::THREADS) | [`shared_bytes`](Self::shared_bytes) |
 /// | `attend_combine`, if `splits > 1` | `(rows, ceil(heads / 4))` | [`COMBINE_THREADS`](Self::COMBINE_THREADS) | none |
+/// | `attend_prefill`: `splits` is 1, `tile_rows` [`PREFILL_ROWS`](Self::PREFILL_ROWS) | `(batch * ceil(max_seq_length / tile_rows), kv_heads)` | [`PREFILL_THREADS`](Self::PREFILL_THREADS) | [`prefill_shared_bytes`](Self::prefill_shared_bytes) |
 ///
-/// A row's result does not depend on `splits`, `tile_rows` or `stages`.
+/// A row's result does not depend on the kernel, `splits`, `tile_rows` or `stages`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[cfg_attr(feature = "bytemuck", derive(bytemuck::NoUninit))]
@@ -65,13 +66,19 @@ impl AttendParams {
     /// Threads of a block of `attend_combine`: a warp for each head.
     pub const COMBINE_THREADS: u32 = 128;
 
+    /// Rows of a tile of `attend_prefill`.
+    pub const PREFILL_ROWS: u32 = 8;
+
+    /// Threads of a block of `attend_prefill`: a warp for each row of the tile.
+    pub const PREFILL_THREADS: u32 = 32 * Self::PREFILL_ROWS;
+
     /// Most planes in shared memory.
     pub const MAX_STAGES: u32 = 6;
 
     /// Bytes of a plane of a block: `[BLOCK, HEAD_DIM]` of bf16.
     pub const STAGE_BYTES: u32 = (BLOCK * HEAD_DIM * size_of::<u16>()) as u32;
 
-    /// Bytes that each row of a tile takes.
+    /// Bytes that each row of a tile of `attend_decode` takes.
     pub const ROW_BYTES: u32 = {
         let heads = MAX_GROUP as u32;
         let query = heads * (HEAD_DIM * size_of::<u16>()) as u32;
@@ -88,6 +95,11 @@ impl AttendParams {
     /// Dynamic shared memory of a launch of `attend_decode`, in bytes.
     pub const fn shared_bytes(tile_rows: u32, topk: u32, stages: u32) -> u32 {
         stages * Self::STAGE_BYTES + tile_rows * (Self::ROW_BYTES + topk * Self::ID_BYTES)
+    }
+
+    /// Dynamic shared memory of a launch of `attend_prefill`, in bytes.
+    pub const fn prefill_shared_bytes(topk: u32, stages: u32) -> u32 {
+        stages * Self::STAGE_BYTES + Self::PREFILL_ROWS * topk * Self::ID_BYTES
     }
 }
 
