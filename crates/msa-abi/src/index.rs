@@ -16,7 +16,7 @@ use crate::{BLOCK, BatchParams, CacheParams, DevicePtr, HEAD_DIM, IdOrder};
 /// has [`DECODE_PAIRS`](Self::DECODE_PAIRS) or [`PREFILL_PAIRS`](Self::PREFILL_PAIRS) successive pairs of a request.
 /// What is selected does not depend on `splits` or `stages`.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "bytemuck", derive(bytemuck::NoUninit))]
 pub struct IndexParams {
     /// Rows and requests.
