@@ -40,13 +40,15 @@ impl<'a, T, const RANK: usize> View<'a, T, RANK> {
 
     /// The run of contiguous elements along the innermost axis at `index` (its last entry must be 0).
     pub(crate) fn run(&self, index: [usize; RANK]) -> &'a [T] {
-        let start: usize = index.iter().zip(self.layout.strides).map(|(i, stride)| i * stride).sum();
+        let start: usize =
+            index.iter().zip(self.layout.strides).map(|(i, stride)| i * stride).sum();
         &self.data[start..start + self.layout.shape[RANK - 1]]
     }
 
     /// The buffer from `index` on, with no end: for callers that walk it by [`View::strides`].
     pub(crate) fn tail(&self, index: [usize; RANK]) -> &'a [T] {
-        let start: usize = index.iter().zip(self.layout.strides).map(|(i, stride)| i * stride).sum();
+        let start: usize =
+            index.iter().zip(self.layout.strides).map(|(i, stride)| i * stride).sum();
         &self.data[start..]
     }
 
