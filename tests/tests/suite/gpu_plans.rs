@@ -110,7 +110,9 @@ const ENDLESS: Workspace = Workspace { address: START, bytes: usize::MAX };
 
 fn steps() -> impl Strategy<Value = (Step, Device)> {
     let lengths = prop_oneof![Just(1_usize), 1..9_usize, 9..9000_usize];
-    let shape = (1..300_usize, lengths, 0.0..1.0, 1..8193_usize);
+    let batch = prop_oneof![1..9_usize, 1..70_usize, 1..300_usize];
+    let filled = prop_oneof![Just(1.0), 0.0..1.0];
+    let shape = (batch, lengths, filled, 1..8193_usize);
     let device = prop::sample::select(vec![A100, RTX_4090, H200, RTX_5090]);
     (shape, 1..9_usize, 1..17_usize, 1..65_usize, device).prop_map(
         |((batch, max_seq_length, filled, table_width), kv_heads, group, topk, device)| {
@@ -220,6 +222,7 @@ fn assert_work(launch: &Launch, step: &Step) {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
     #[test]
     fn every_plan_is_sound((step, device) in steps(), more in [1..4_u32, 1..4_u32, 1..4_u32]) {
         let limits = step.limits();
