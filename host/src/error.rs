@@ -82,4 +82,58 @@ pub enum Error {
         /// Pages in the cache.
         pages: usize,
     },
+    /// A tensor in device memory starts at an address that kernels cannot read from.
+    #[error("{operand}: the address {address:#x} is no multiple of {expected} bytes")]
+    Misaligned {
+        /// The operand.
+        operand: &'static str,
+        /// The alignment that kernels need, in bytes.
+        expected: u64,
+        /// The address that came.
+        address: u64,
+    },
+    /// An outer stride of a tensor in device memory is not one that kernels can follow.
+    #[error("{operand}: the stride of axis {axis} is {got}, expected {expected}")]
+    OuterStride {
+        /// The operand.
+        operand: &'static str,
+        /// The axis, counted from the outermost, which is 0.
+        axis: usize,
+        /// What kernels can follow, in words.
+        expected: &'static str,
+        /// The stride that came, in elements.
+        got: usize,
+    },
+    /// A step needs more blocks of threads than a grid may have.
+    #[error("{kernel}: the grid has {got} blocks along axis {axis}, expected at most {most}")]
+    Grid {
+        /// The kernel.
+        kernel: &'static str,
+        /// The axis: x is 0.
+        axis: usize,
+        /// Most blocks along it.
+        most: u32,
+        /// Blocks that the step needs; `u32::MAX` stands for more than that, too.
+        got: u32,
+    },
+    /// A kernel needs more shared memory than a block of the device may have.
+    #[error("{kernel}: a block needs {needed} bytes of shared memory, and may have {available}")]
+    SharedMemory {
+        /// The kernel.
+        kernel: &'static str,
+        /// Bytes that it needs.
+        needed: u32,
+        /// Bytes that the device has for a block.
+        available: u32,
+    },
+    /// A GPU is too old for the kernels, or does not run those that were asked for.
+    #[error("a device of compute capability {major}.{minor} does not run {ptx}")]
+    UnsupportedDevice {
+        /// The device's major compute capability.
+        major: u32,
+        /// The device's minor compute capability.
+        minor: u32,
+        /// What it does not run.
+        ptx: &'static str,
+    },
 }

@@ -1,4 +1,4 @@
-use crate::{BatchParams, CacheParams, DevicePtr, IdOrder};
+use crate::{BLOCK, BatchParams, CacheParams, DevicePtr, HEAD_DIM, IdOrder};
 
 /// Parameters of the kernels that score blocks.
 ///
@@ -16,7 +16,7 @@ use crate::{BatchParams, CacheParams, DevicePtr, IdOrder};
 /// has [`DECODE_PAIRS`](Self::DECODE_PAIRS) or [`PREFILL_PAIRS`](Self::PREFILL_PAIRS) successive pairs of a request.
 /// What is selected does not depend on `splits` or `stages`.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "bytemuck", derive(bytemuck::NoUninit))]
 pub struct IndexParams {
     /// Rows and requests.
@@ -72,6 +72,28 @@ impl IndexParams {
 
     /// Most stages.
     pub const MAX_STAGES: u32 = 6;
+
+    /// Bytes of the queries of a tile of `index_decode`.
+    pub const DECODE_QUERY_BYTES: u32 = Self::DECODE_PAIRS * (HEAD_DIM * size_of::<u16>()) as u32;
+
+    /// Bytes of a stage of one of `index_decode`'s warps: a quarter of a block.
+    pub const DECODE_STAGE_BYTES: u32 = (BLOCK / 4 * HEAD_DIM * size_of::<u16>()) as u32;
+
+    /// Bytes of a stage of `index_prefill`: a block.
+    pub const PREFILL_STAGE_BYTES: u32 = (BLOCK * HEAD_DIM * size_of::<u16>()) as u32;
+
+    /// Bytes that each id of a tile's pairs takes in `index_prefill`.
+    pub const PREFILL_ID_BYTES: u32 = Self::PREFILL_PAIRS * size_of::<u64>() as u32;
+
+    /// Dynamic shared memory of a launch of `index_decode`, in bytes.
+    pub const fn decode_shared_bytes(stages: u32) -> u32 {
+        Self::DECODE_QUERY_BYTES + Self::THREADS / 32 * stages * Self::DECODE_STAGE_BYTES
+    }
+
+    /// Dynamic shared memory of a launch of `index_prefill`, in bytes.
+    pub const fn prefill_shared_bytes(topk: u32, stages: u32) -> u32 {
+        stages * Self::PREFILL_STAGE_BYTES + topk * Self::PREFILL_ID_BYTES
+    }
 }
 
 const _: () = assert!(size_of::<IndexParams>() == 176 && align_of::<IndexParams>() == 8);
