@@ -65,9 +65,9 @@ pub fn attention_workspace_bytes(limits: &Limits, device: &Device) -> usize {
     if kv_heads == 0 {
         return 0;
     }
-    // Blocks are split where there are two blocks of threads, or more, for each tile and KV head.
+    // Blocks are split where the device holds this many blocks of threads, or more, for each tile and KV head.
     let resident = tuning::ATTEND_BLOCKS.saturating_mul(device.multiprocessors);
-    let split_tiles = resident / 2 / kv_heads;
+    let split_tiles = resident / tuning::MIN_ATTEND_SPLITS / kv_heads;
     let split_rows = split_tiles.saturating_mul(tuning::MAX_TILE_ROWS);
     let rows = limits.decode_rows().min(split_rows);
     bytes(partial_bytes(rows, kv_heads, topk, heads / kv_heads))

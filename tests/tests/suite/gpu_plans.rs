@@ -306,12 +306,25 @@ fn few_requests_are_split_and_many_are_not() {
     let attend = |step: Step| splits(step.attend(&H200, ENDLESS).expect("a sound step"));
     let decode = |batch| Step { batch, rows: batch, ..DECODE };
     assert_eq!([1, 8, 64, 512].map(|batch| index(decode(batch))), [256, 33, 4, 1]);
-    assert_eq!([1, 8, 64, 66, 67].map(|batch| attend(decode(batch))), [16, 16, 2, 2, 1]);
+    assert_eq!([1, 8, 64, 66, 67].map(|batch| attend(decode(batch))), [16, 16, 1, 1, 1]);
     let chunk =
         |rows, table_width| index(Step { rows, max_seq_length: rows, table_width, ..DECODE });
     assert_eq!(chunk(512, 2052), 66, "a short chunk after a long prefix");
     assert_eq!(chunk(8192, 64), 5);
     assert_eq!(chunk(9, 64), 8);
+}
+
+#[test]
+fn drafts_share_a_tile_until_tiles_of_one_row_occupy_the_device() {
+    let tile_rows = |batch| {
+        let step = Step { batch, rows: 4 * batch, max_seq_length: 4, ..DECODE };
+        let plan = step.attend(&H200, ENDLESS).expect("a sound step");
+        match plan.launches().next().map(|launch| launch.params) {
+            Some(Params::Attend(params)) => params.tile_rows,
+            _ => panic!("{plan:?}"),
+        }
+    };
+    assert_eq!([1, 16, 17, 64].map(tile_rows), [4, 4, 1, 1]);
 }
 
 #[test]

@@ -27,18 +27,17 @@ impl AttentionProblem {
     /// One launch, and another where blocks are split.
     fn decode(&self, device: &Device, workspace: Workspace) -> Result<Plan, Error> {
         let shared = |rows: u32, stages: u32| AttendParams::shared_bytes(rows, self.topk, stages);
-        let has_room = |rows: &u32| {
-            shared(*rows, tuning::MIN_STAGES) <= device.shared_for_each_of(tuning::ATTEND_BLOCKS)
-        };
-        let most_rows = self.max_seq_length.min(tuning::MAX_TILE_ROWS);
-        let tile_rows = (1..=most_rows).rev().find(has_room).unwrap_or(1);
-        let most = [tuning::ATTEND_BLOCKS, AttendParams::MAX_STAGES];
+        let tile_rows = self.tile_rows(device, |rows| shared(rows, tuning::DECODE_STAGES));
+        let most = [tuning::ATTEND_BLOCKS, tuning::DECODE_STAGES];
         let fit = Fit::new(Kernel::AttendDecode, device, most, |stages| shared(tile_rows, stages))?;
         let row_tiles = self.max_seq_length.div_ceil(tile_rows);
         let tiles = product([self.batch.batch, row_tiles]);
         let items = tiles.saturating_mul(self.kv_heads.into());
-        let splits = u64::from(fit.resident(device)) / items;
-        let splits = splits.clamp(1, product([self.topk, tile_rows])) as u32;
+        let filling = u64::from(fit.resident(device)) / items;
+        let splits = match filling < tuning::MIN_ATTEND_SPLITS.into() {
+            true => 1,
+            false => filling.min(product([self.topk, tile_rows])) as u32,
+        };
 
         let mut parts = Parts::of(workspace);
         let (partial_values, partial_sums) = match splits {
@@ -78,6 +77,17 @@ impl AttentionProblem {
         };
         let combine = if splits > 1 { Some(combine.check(device)?) } else { None };
         Ok(Plan::new(self.route, [Some(attend.check(device)?), combine], workspace_bytes))
+    }
+
+    /// Rows of a tile of decode: one where these occupy the device, and else as many as have room.
+    fn tile_rows(&self, device: &Device, shared: impl Fn(u32) -> u32) -> u32 {
+        let single = product([self.batch.batch, self.max_seq_length, self.kv_heads]);
+        if single >= u64::from(device.multiprocessors / tuning::BUSY) {
+            return 1;
+        }
+        let available = device.shared_for_each_of(tuning::ATTEND_BLOCKS);
+        let most = self.max_seq_length.min(tuning::MAX_TILE_ROWS);
+        (1..=most).rev().find(|&rows| shared(rows) <= available).unwrap_or(1)
     }
 
     fn prefill(&self, device: &Device, workspace: Workspace) -> Result<Plan, Error> {
