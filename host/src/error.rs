@@ -136,4 +136,36 @@ pub enum Error {
         /// What it does not run.
         ptx: &'static str,
     },
+    /// The driver refused a call. It may be the fault of work that was launched before it.
+    #[error("{call}: {subject}: {name} ({code})")]
+    Driver {
+        /// The call.
+        call: &'static str,
+        /// The kernel or operand that it was for, or what else it was about.
+        subject: &'static str,
+        /// The driver's number of the error.
+        code: u32,
+        /// The driver's name of the error.
+        name: String,
+    },
+    /// The driver could not compile the kernels for its device.
+    #[error("cannot load {ptx}: {name} ({code}): {log}")]
+    Load {
+        /// The file.
+        ptx: &'static str,
+        /// The driver's number of the error.
+        code: u32,
+        /// The driver's name of the error.
+        name: String,
+        /// What its compiler said.
+        log: String,
+    },
+    /// The file that was loaded has no such kernel.
+    #[error("{ptx} has no kernel {kernel}")]
+    NoKernel {
+        /// The file.
+        ptx: &'static str,
+        /// The kernel.
+        kernel: &'static str,
+    },
 }

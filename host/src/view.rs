@@ -38,6 +38,12 @@ impl<'a, T, const RANK: usize> View<'a, T, RANK> {
         self.layout.strides
     }
 
+    /// The whole buffer.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn data(&self) -> &'a [T] {
+        self.data
+    }
+
     /// The run of contiguous elements along the innermost axis at `index` (its last entry must be 0).
     pub(crate) fn run(&self, index: [usize; RANK]) -> &'a [T] {
         let start: usize =

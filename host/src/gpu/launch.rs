@@ -59,6 +59,17 @@ pub enum Params {
     Attend(AttendParams),
 }
 
+impl Params {
+    /// The bytes of the parameter, aligned as the kernel's parameter is.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Index(params) => bytemuck::bytes_of(params),
+            Self::BlockTopk(params) => bytemuck::bytes_of(params),
+            Self::Attend(params) => bytemuck::bytes_of(params),
+        }
+    }
+}
+
 impl Launch {
     /// Most blocks along each axis of a grid, on every device.
     const MAX_GRID: [u32; 3] = [i32::MAX as u32, u16::MAX as u32, u16::MAX as u32];
