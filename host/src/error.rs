@@ -1,6 +1,7 @@
-/// Why an operator refused its operands. Nothing has been written when one is returned.
+/// Why an operator refused its operands, or a GPU's driver to run it. Nothing has been written when operands are
+/// refused.
 ///
-/// Every variant names the operand as the contract does, what was expected and what came.
+/// Every variant names the operand as the contract does, or the kernel, what was expected and what came.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -126,7 +127,7 @@ pub enum Error {
         /// Bytes that the device has for a block.
         available: u32,
     },
-    /// A GPU is too old for the kernels, or does not run those that were asked for.
+    /// A GPU is too old for the kernels.
     #[error("a device of compute capability {major}.{minor} does not run {ptx}")]
     UnsupportedDevice {
         /// The device's major compute capability.

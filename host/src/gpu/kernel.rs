@@ -21,7 +21,7 @@ pub enum Kernel {
 }
 
 impl Kernel {
-    /// All kernels.
+    /// All kernels, in the order of their declaration.
     pub const ALL: [Self; 7] = [
         Self::IndexDecode,
         Self::BlockTopk,
@@ -49,5 +49,16 @@ impl Kernel {
 impl fmt::Display for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Kernel;
+
+    #[test]
+    fn a_kernel_is_found_by_its_number() {
+        let numbers = Kernel::ALL.map(|kernel| kernel as usize);
+        assert_eq!(numbers, std::array::from_fn(|number| number));
     }
 }

@@ -4,7 +4,6 @@ use crate::Error;
 #[derive(Clone, Copy, Debug)]
 pub struct Ptx {
     name: &'static str,
-    tier: &'static str,
     target: Target,
     text: &'static str,
 }
@@ -23,31 +22,26 @@ impl Ptx {
     pub const ALL: [Self; 5] = [
         Self {
             name: "msa_sm_120",
-            tier: "portable, sm_120",
             target: Target::From(12, 0),
             text: include_str!("../../ptx/msa_sm_120.ptx"),
         },
         Self {
             name: "msa_sm_100a",
-            tier: "portable, sm_100a",
             target: Target::Exactly(10, 0),
             text: include_str!("../../ptx/msa_sm_100a.ptx"),
         },
         Self {
             name: "msa_sm_100",
-            tier: "portable, sm_100",
             target: Target::From(10, 0),
             text: include_str!("../../ptx/msa_sm_100.ptx"),
         },
         Self {
             name: "msa_sm_90a",
-            tier: "portable, sm_90a",
             target: Target::Exactly(9, 0),
             text: include_str!("../../ptx/msa_sm_90a.ptx"),
         },
         Self {
             name: "msa_sm_80",
-            tier: "portable, sm_80",
             target: Target::From(8, 0),
             text: include_str!("../../ptx/msa_sm_80.ptx"),
         },
@@ -63,20 +57,9 @@ impl Ptx {
         newest.ok_or(Error::UnsupportedDevice { major, minor, ptx: "any PTX of this library" })
     }
 
-    /// The file of a name, such as `msa_sm_80`.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|ptx| ptx.name == name)
-    }
-
-    /// Its name.
+    /// Its name, such as `msa_sm_80`, as [`Dispatch::tier`](crate::Dispatch::tier) tells it.
     pub fn name(&self) -> &'static str {
         self.name
-    }
-
-    /// What it was built for, as [`Dispatch::tier`](crate::Dispatch::tier) tells it: whether with instructions that
-    /// every architecture has, and the target.
-    pub fn tier(&self) -> &'static str {
-        self.tier
     }
 
     /// The PTX, which holds kernels of the names in [`Kernel`](super::Kernel).
@@ -114,7 +97,7 @@ mod tests {
         ] {
             let ptx = Ptx::for_device(capability).expect("a supported device");
             assert_eq!(ptx.name(), name, "{capability:?}");
-            assert!(Ptx::named(name).is_some_and(|ptx| ptx.runs_on(capability)));
+            assert!(ptx.runs_on(capability));
         }
     }
 
@@ -133,7 +116,6 @@ mod tests {
         for ptx in Ptx::ALL {
             let target = ptx.name().strip_prefix("msa_").expect("a name of ours");
             assert!(ptx.text().contains(&format!("\n.target {target}\n")), "{target}");
-            assert!(ptx.tier().ends_with(target));
         }
     }
 }
