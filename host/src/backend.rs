@@ -8,6 +8,9 @@ use crate::{AttentionOperands, AttentionResult, Cpu, Error, IndexerOperands, Rou
 pub enum Backend {
     /// The processor that the program runs on, all cores of the current rayon pool.
     Cpu(Cpu),
+    /// An NVIDIA GPU, to and from which each call copies all of its operands and results.
+    #[cfg(feature = "cuda")]
+    Cuda(crate::cuda::Cuda),
 }
 
 impl Default for Backend {
@@ -22,7 +25,7 @@ impl Backend {
     /// has no more blocks to select.
     ///
     /// # Errors
-    /// Whatever the contract refuses; `block_ids` is untouched then.
+    /// Whatever the contract refuses, and what a GPU's driver does; `block_ids` is untouched then.
     pub fn indexer(
         &self,
         operands: &IndexerOperands,
@@ -31,6 +34,8 @@ impl Backend {
         let problem = operands.check(block_ids.len())?;
         match self {
             Self::Cpu(cpu) => cpu.indexer(&problem, block_ids),
+            #[cfg(feature = "cuda")]
+            Self::Cuda(cuda) => cuda.indexer(operands, block_ids)?,
         }
         Ok(self.dispatch(operands.batch.route()))
     }
@@ -39,7 +44,7 @@ impl Backend {
     /// the f32 `[rows, heads]` log of the softmax denominator.
     ///
     /// # Errors
-    /// Whatever the contract refuses; the result's buffers are untouched then.
+    /// Whatever the contract refuses, and what a GPU's driver does; the result's buffers are untouched then.
     pub fn attention(
         &self,
         operands: &AttentionOperands,
@@ -48,6 +53,8 @@ impl Backend {
         let problem = operands.check(&result)?;
         match self {
             Self::Cpu(cpu) => cpu.attention(&problem, result),
+            #[cfg(feature = "cuda")]
+            Self::Cuda(cuda) => cuda.attention(operands, result)?,
         }
         Ok(self.dispatch(operands.batch.route()))
     }
@@ -55,6 +62,8 @@ impl Backend {
     fn dispatch(&self, route: Route) -> Dispatch {
         match self {
             Self::Cpu(cpu) => Dispatch { backend: "cpu", tier: cpu.tier(), route },
+            #[cfg(feature = "cuda")]
+            Self::Cuda(cuda) => cuda.kernels().dispatch(route),
         }
     }
 }

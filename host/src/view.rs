@@ -1,4 +1,5 @@
 use crate::Error;
+use crate::layout::Layout;
 
 /// A borrowed tensor in host memory: a buffer, a shape, and a stride for each axis, in elements.
 ///
@@ -8,18 +9,13 @@ use crate::Error;
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a, T, const RANK: usize> {
     data: &'a [T],
-    shape: [usize; RANK],
-    strides: [usize; RANK],
+    layout: Layout<RANK>,
 }
 
 impl<'a, T, const RANK: usize> View<'a, T, RANK> {
     /// A dense, row-major tensor.
     pub fn contiguous(data: &'a [T], shape: [usize; RANK]) -> Self {
-        let mut strides = [1_usize; RANK];
-        for axis in (1..RANK).rev() {
-            strides[axis - 1] = strides[axis].saturating_mul(shape[axis]);
-        }
-        Self { data, shape, strides }
+        Self { data, layout: Layout::contiguous(shape) }
     }
 
     /// The same tensor with another distance, in elements, between neighbours along `axis`.
@@ -28,52 +24,43 @@ impl<'a, T, const RANK: usize> View<'a, T, RANK> {
     /// If there is no such axis.
     #[must_use]
     pub fn with_stride(mut self, axis: usize, stride: usize) -> Self {
-        self.strides[axis] = stride;
+        self.layout.strides[axis] = stride;
         self
     }
 
     /// Extents of the axes, outermost first.
     pub fn shape(&self) -> [usize; RANK] {
-        self.shape
+        self.layout.shape
     }
 
     /// Elements between neighbours along each axis, outermost first.
     pub fn strides(&self) -> [usize; RANK] {
-        self.strides
+        self.layout.strides
+    }
+
+    /// The whole buffer.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn data(&self) -> &'a [T] {
+        self.data
     }
 
     /// The run of contiguous elements along the innermost axis at `index` (its last entry must be 0).
     pub(crate) fn run(&self, index: [usize; RANK]) -> &'a [T] {
-        let start: usize = index.iter().zip(self.strides).map(|(i, stride)| i * stride).sum();
-        &self.data[start..start + self.shape[RANK - 1]]
+        let start: usize =
+            index.iter().zip(self.layout.strides).map(|(i, stride)| i * stride).sum();
+        &self.data[start..start + self.layout.shape[RANK - 1]]
     }
 
     /// The buffer from `index` on, with no end: for callers that walk it by [`View::strides`].
     pub(crate) fn tail(&self, index: [usize; RANK]) -> &'a [T] {
-        let start: usize = index.iter().zip(self.strides).map(|(i, stride)| i * stride).sum();
+        let start: usize =
+            index.iter().zip(self.layout.strides).map(|(i, stride)| i * stride).sum();
         &self.data[start..]
     }
 
     /// Refuses a view whose innermost axis is strided or whose last element lies past the buffer.
     pub(crate) fn check_extent(&self, operand: &'static str) -> Result<(), Error> {
-        if self.strides[RANK - 1] != 1 {
-            return Err(Error::Stride { operand, got: self.strides[RANK - 1] });
-        }
-        let needed = self.extent().unwrap_or(usize::MAX);
-        if needed > self.data.len() {
-            return Err(Error::BufferTooSmall { operand, needed, got: self.data.len() });
-        }
-        Ok(())
-    }
-
-    /// Elements from the first to the last, both included; `None` if that overflows.
-    fn extent(&self) -> Option<usize> {
-        if self.shape.contains(&0) {
-            return Some(0);
-        }
-        self.shape.iter().zip(self.strides).try_fold(1_usize, |extent, (&length, stride)| {
-            extent.checked_add((length - 1).checked_mul(stride)?)
-        })
+        self.layout.check_extent(operand, self.data.len())
     }
 }
 

@@ -17,7 +17,7 @@ impl Test {
         step("device toolchain", || setup::Setup.run())?;
         // Not --all-targets: that would build the examples as tests, of which they have none.
         cargo("unit, property, integration and documentation tests", &["test", "--workspace"])?;
-        step("the simulated driver", || CudaSim::tests().run())?;
+        step("the simulated driver, and the operators on it", || CudaSim::tests().run())?;
         cargo("documentation", &["doc", "--workspace", "--no-deps"])?;
         step("checked-in PTX", || ptx::Ptx { check: true, only: None }.run())?;
         Ok(ExitCode::SUCCESS)

@@ -11,7 +11,7 @@ use crate::{BLOCK, BatchParams, CacheParams, DevicePtr, HEAD_DIM, MAX_GROUP};
 ///
 /// A row's result does not depend on the kernel, `splits`, `tile_rows` or `stages`.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "bytemuck", derive(bytemuck::NoUninit))]
 pub struct AttendParams {
     /// Rows and requests.

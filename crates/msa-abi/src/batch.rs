@@ -2,7 +2,7 @@ use crate::DevicePtr;
 
 /// The ragged batch of a step: which rows each request owns, and what it has cached before them.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "bytemuck", derive(bytemuck::NoUninit))]
 pub struct BatchParams {
     /// u32 `[batch + 1]`: request `b` owns rows `row_offsets[b] .. row_offsets[b + 1]`, perhaps none.

@@ -6,7 +6,7 @@ use crate::{DevicePtr, IdOrder};
 /// multiple of 32 up to [`MAX_THREADS`](Self::MAX_THREADS), and
 /// [`shared_bytes`](Self::shared_bytes) of dynamic shared memory. The result does not depend on `threads`.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "bytemuck", derive(bytemuck::NoUninit))]
 pub struct BlockTopkParams {
     /// f32 `[index_heads, rows, score_stride]`: raw scores, before any block is forced. Only the

@@ -2,7 +2,7 @@ use crate::DevicePtr;
 
 /// One layer of a paged cache, and the table that finds a request's blocks in it. Strides count elements.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "bytemuck", derive(bytemuck::NoUninit))]
 pub struct CacheParams {
     /// bf16 `[pages, planes, BLOCK, heads, HEAD_DIM]`: the layer's part of the pages, a multiple of 16 bytes.

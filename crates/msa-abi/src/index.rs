@@ -18,7 +18,7 @@ use crate::{BLOCK, BatchParams, CacheParams, DevicePtr, HEAD_DIM, IdOrder};
 /// blocks. A grid has no more than 65535 blocks of threads in its second direction, which bounds
 /// `batch * pair_tiles`; and no horizon has more than [`MAX_BLOCKS`](crate::MAX_BLOCKS) blocks.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "bytemuck", derive(bytemuck::NoUninit))]
 pub struct IndexParams {
     /// Rows and requests.

@@ -1,3 +1,4 @@
+use core::fmt;
 use core::marker::PhantomData;
 
 /// The address of the first of some `T`s in a GPU's global memory, 0 where an operand is absent.
@@ -7,7 +8,7 @@ use core::marker::PhantomData;
 #[repr(transparent)]
 pub struct DevicePtr<T> {
     address: u64,
-    pointee: PhantomData<*mut T>,
+    pointee: PhantomData<fn() -> T>,
 }
 
 impl<T> DevicePtr<T> {
@@ -29,6 +30,12 @@ impl<T> Clone for DevicePtr<T> {
 }
 
 impl<T> Copy for DevicePtr<T> {}
+
+impl<T> fmt::Debug for DevicePtr<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.address)
+    }
+}
 
 // SAFETY: it is a number of 64 bits and nothing else.
 #[cfg(feature = "bytemuck")]

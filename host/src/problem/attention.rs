@@ -92,7 +92,7 @@ impl<'a> AttentionOperands<'a> {
 }
 
 /// Query heads per KV head, where the contract allows the pair.
-fn check_group(heads: usize, kv_heads: usize) -> Result<usize, Error> {
+pub(crate) fn check_group(heads: usize, kv_heads: usize) -> Result<usize, Error> {
     if kv_heads == 0 || !heads.is_multiple_of(kv_heads) {
         return Err(Error::Value {
             operand: "q",

@@ -30,23 +30,11 @@ impl<'a> PagedCache<'a> {
         pages: View<'a, bf16, 6>,
         table: View<'a, u32, 2>,
         layer_idx: u32,
-        [planes, heads]: [usize; 2],
+        planes_and_heads: [usize; 2],
         batch: Batch,
     ) -> Result<Self, Error> {
-        let shape = pages.shape();
-        check_axis(names.pages, "K and V", shape[1], planes)?;
-        check_axis(names.pages, "block size", shape[3], BLOCK)?;
-        check_axis(names.pages, "heads", shape[4], heads)?;
-        check_axis(names.pages, "head dim", shape[5], HEAD_DIM)?;
+        let layer = check_pages(names.pages, pages.shape(), layer_idx, planes_and_heads)?;
         pages.check_extent(names.pages)?;
-        let layer = layer_idx as usize;
-        if layer >= shape[2] {
-            return Err(Error::Value {
-                operand: "layer_idx",
-                expected: "below the cache's number of layers",
-                got: format!("{layer} of {} in {}", shape[2], names.pages),
-            });
-        }
 
         let [requests, width] = table.shape();
         check_axis(names.table, "batch", requests, batch.len())?;
@@ -92,6 +80,28 @@ impl<'a> PagedCache<'a> {
     fn page(&self, request: usize, block: usize) -> u32 {
         self.table.run([request, 0])[block]
     }
+}
+
+/// Checks the shape of a cache's pages against their planes and heads, and gives the layer.
+pub(crate) fn check_pages(
+    operand: &'static str,
+    shape: [usize; 6],
+    layer_idx: u32,
+    [planes, heads]: [usize; 2],
+) -> Result<usize, Error> {
+    check_axis(operand, "K and V", shape[1], planes)?;
+    check_axis(operand, "block size", shape[3], BLOCK)?;
+    check_axis(operand, "heads", shape[4], heads)?;
+    check_axis(operand, "head dim", shape[5], HEAD_DIM)?;
+    let layer = layer_idx as usize;
+    if layer < shape[2] {
+        return Ok(layer);
+    }
+    Err(Error::Value {
+        operand: "layer_idx",
+        expected: "below the cache's number of layers",
+        got: format!("{layer} of {} in {operand}", shape[2]),
+    })
 }
 
 /// The 128 rows of one head in one page, each `HEAD_DIM` wide.

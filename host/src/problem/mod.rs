@@ -12,15 +12,15 @@ pub use attention::{AttentionOperands, AttentionResult};
 pub use batch::Batch;
 pub use indexer::{IndexerOperands, Selection};
 
-pub(crate) use attention::AttentionProblem;
+pub(crate) use attention::{AttentionProblem, check_group};
 pub(crate) use batch::{Request, visible_keys};
-pub(crate) use cache::BlockRows;
+pub(crate) use cache::{BlockRows, CacheNames, check_pages};
 pub(crate) use indexer::{IndexerProblem, horizon_blocks};
 
 use crate::Error;
 
 /// Refuses an axis that has not the extent that the contract or another operand gives it.
-fn check_axis(
+pub(crate) fn check_axis(
     operand: &'static str,
     axis: &'static str,
     got: usize,
@@ -30,7 +30,7 @@ fn check_axis(
 }
 
 /// Refuses a scale that is not finite.
-fn check_scale(operand: &'static str, scale: f32) -> Result<(), Error> {
+pub(crate) fn check_scale(operand: &'static str, scale: f32) -> Result<(), Error> {
     if scale.is_finite() {
         return Ok(());
     }
@@ -43,7 +43,7 @@ fn check_result(operand: &'static str, got: usize, needed: usize) -> Result<(), 
 }
 
 /// Refuses a number of selected blocks that no operator takes.
-fn check_topk(topk: usize) -> Result<(), Error> {
+pub(crate) fn check_topk(topk: usize) -> Result<(), Error> {
     if (1..=msa_abi::MAX_TOPK).contains(&topk) {
         return Ok(());
     }

@@ -5,6 +5,8 @@ mod attention;
 mod bits;
 mod generator;
 mod golden;
+mod gpu_plans;
+mod gpu_refusals;
 mod horizon;
 mod layout;
 mod memory;

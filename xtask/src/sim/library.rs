@@ -6,21 +6,23 @@ use std::{env, fs};
 
 use anyhow::{Context, Result, bail};
 
-/// The package that runs `cust` on the simulator; not of the workspace, as it cannot link without it.
-const CUST_APP: &str = "crates/cuda-sim/tests/cust-app/Cargo.toml";
+/// The packages that run `cust` on the simulator; not of the workspace, as they cannot link without it. Each has a
+/// folder for what is built of it.
+const APPS: [(&str, &str); 2] =
+    [("crates/cuda-sim/tests/cust-app/Cargo.toml", "cust-app"), ("tests/gpu/Cargo.toml", "gpu")];
 
 /// Where programs look for a CUDA installation's libraries, under `CUDA_LIBRARY_PATH`.
 const STUBS: &str = "lib64/stubs";
 
 #[derive(clap::Args)]
 pub struct CudaSim {
-    /// Run this on the simulator, rather than the driver's tests
+    /// Run this on the simulator, rather than the driver's tests and the operators'
     #[arg(trailing_var_arg = true)]
     command: Vec<OsString>,
 }
 
 impl CudaSim {
-    /// The driver's tests.
+    /// The driver's tests, and the operators'.
     pub fn tests() -> Self {
         Self { command: Vec::new() }
     }
@@ -29,29 +31,32 @@ impl CudaSim {
         let root = lay_out()?;
         println!("CUDA_LIBRARY_PATH={}", root.display());
         println!("LD_LIBRARY_PATH={}", root.join(STUBS).display());
-        let mut command = match self.command.split_first() {
-            Some((program, arguments)) => {
-                let mut command = Command::new(program);
-                command.args(arguments);
-                command
-            }
-            None => {
-                test_driver()?;
+        let Some((program, arguments)) = self.command.split_first() else {
+            test_driver()?;
+            for (manifest, target) in APPS {
                 let mut command = Command::new(env!("CARGO"));
-                command.args(["test", "--manifest-path", CUST_APP, "--target-dir"]);
-                command.arg(root.join("cust-app"));
-                command
+                command.args(["test", "--manifest-path", manifest, "--target-dir"]);
+                if !run_on(&root, command.arg(root.join(target)))? {
+                    return Ok(ExitCode::FAILURE);
+                }
             }
+            return Ok(ExitCode::SUCCESS);
         };
-        let mut libraries = vec![root.join(STUBS)];
-        libraries.extend(env::var_os("LD_LIBRARY_PATH").iter().flat_map(env::split_paths));
-        let status = command
-            .env("CUDA_LIBRARY_PATH", &root)
-            .env("LD_LIBRARY_PATH", env::join_paths(libraries)?)
-            .status()
-            .with_context(|| format!("cannot run {}", command.get_program().display()))?;
-        Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        let passed = run_on(&root, Command::new(program).args(arguments))?;
+        Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+/// Runs a program that links and loads the driver that is laid out there, and tells whether it succeeded.
+fn run_on(root: &Path, command: &mut Command) -> Result<bool> {
+    let mut libraries = vec![root.join(STUBS)];
+    libraries.extend(env::var_os("LD_LIBRARY_PATH").iter().flat_map(env::split_paths));
+    let status = command
+        .env("CUDA_LIBRARY_PATH", root)
+        .env("LD_LIBRARY_PATH", env::join_paths(libraries)?)
+        .status()
+        .with_context(|| format!("cannot run {}", command.get_program().display()))?;
+    Ok(status.success())
 }
 
 /// Runs the tests of the driver API that call it without a program between.

@@ -1,0 +1,121 @@
+use std::ffi::CString;
+use std::ptr;
+
+use cust::sys::{
+    CUfunction, CUfunction_attribute, CUjit_option, CUmodule, CUresult, cuFuncGetAttribute,
+    cuFuncSetAttribute, cuModuleGetFunction, cuModuleLoadDataEx, cuModuleUnload, cudaError_enum,
+};
+
+use super::driver::{check, name};
+use crate::Error;
+use crate::gpu::{Kernel, Ptx};
+
+/// Bytes of shared memory that a kernel has without asking.
+const FIXED_SHARED: CUfunction_attribute =
+    CUfunction_attribute::CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES;
+
+/// Most bytes of shared memory that a launch may ask for.
+const DYNAMIC_SHARED: CUfunction_attribute =
+    CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+
+/// A PTX file that the driver has compiled for a context.
+#[derive(Debug)]
+pub(super) struct Module {
+    raw: CUmodule,
+}
+
+// SAFETY: the driver takes its handles on every thread.
+unsafe impl Send for Module {}
+// SAFETY: as above; and nothing changes a loaded module.
+unsafe impl Sync for Module {}
+
+impl Module {
+    /// Bytes of what the compiler may say.
+    const LOG_BYTES: usize = 16 << 10;
+
+    /// Compiles a file for the current context.
+    pub(super) fn load(ptx: &Ptx) -> Result<Self, Error> {
+        let mut log = vec![0_u8; Self::LOG_BYTES];
+        let text = terminated(ptx.text());
+        let mut options = [
+            CUjit_option::CU_JIT_ERROR_LOG_BUFFER,
+            CUjit_option::CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES,
+        ];
+        // A number is passed as if it were a pointer.
+        let mut values = [log.as_mut_ptr().cast(), ptr::without_provenance_mut(log.len())];
+        let mut raw = ptr::null_mut();
+        // SAFETY: the text ends in a NUL, each option has its value, the log has as many bytes as is said, and all of
+        // them outlive the call.
+        let result = unsafe {
+            cuModuleLoadDataEx(
+                &mut raw,
+                text.as_ptr().cast(),
+                options.len() as u32,
+                options.as_mut_ptr(),
+                values.as_mut_ptr(),
+            )
+        };
+        match result {
+            cudaError_enum::CUDA_SUCCESS => Ok(Self { raw }),
+            error => Err(Error::Load {
+                ptx: ptx.name(),
+                code: error as u32,
+                name: name(error),
+                log: said(&log),
+            }),
+        }
+    }
+
+    /// A kernel, allowed to have this much shared memory; `None` if the file has no such kernel.
+    pub(super) fn function(
+        &self,
+        kernel: Kernel,
+        shared_bytes: u32,
+    ) -> Result<Option<Function>, Error> {
+        let mut function = ptr::null_mut();
+        let text = terminated(kernel.name());
+        // SAFETY: the out-pointer is valid, the module is loaded, and the name ends in a NUL.
+        let found = unsafe { cuModuleGetFunction(&mut function, self.raw, text.as_ptr()) };
+        if found == cudaError_enum::CUDA_ERROR_NOT_FOUND {
+            return Ok(None);
+        }
+        check("cuModuleGetFunction", kernel.name(), found)?;
+        let mut fixed = 0;
+        // SAFETY: the out-pointer is valid, and the function is of a loaded module.
+        let got = unsafe { cuFuncGetAttribute(&mut fixed, FIXED_SHARED, function) };
+        check("cuFuncGetAttribute", kernel.name(), got)?;
+        // A device has less than 2^31 bytes.
+        let dynamic = shared_bytes as i32 - fixed;
+        // SAFETY: the function is of a loaded module.
+        let set = unsafe { cuFuncSetAttribute(function, DYNAMIC_SHARED, dynamic) };
+        check("cuFuncSetAttribute", kernel.name(), set)?;
+        Ok(Some(Function(function)))
+    }
+}
+
+impl Drop for Module {
+    fn drop(&mut self) {
+        // SAFETY: it was loaded, and is not used again. A driver that is shutting down refuses, and has unloaded it.
+        let _: CUresult = unsafe { cuModuleUnload(self.raw) };
+    }
+}
+
+/// A kernel of a loaded module, which must outlive its launches.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Function(pub(super) CUfunction);
+
+// SAFETY: the driver takes its handles on every thread.
+unsafe impl Send for Function {}
+// SAFETY: as above; and nothing changes a function after its module was loaded.
+unsafe impl Sync for Function {}
+
+/// A text of this library with a NUL at its end.
+fn terminated(text: &str) -> CString {
+    CString::new(text).expect("texts of this library have no NUL")
+}
+
+/// What a log holds before its first NUL.
+fn said(log: &[u8]) -> String {
+    let end = log.iter().position(|&byte| byte == 0).unwrap_or(log.len());
+    String::from_utf8_lossy(&log[..end]).trim().to_owned()
+}

@@ -1,0 +1,41 @@
+/// What a plan has to know of a GPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// Compute capability, major and minor.
+    pub capability: (u32, u32),
+    /// Streaming multiprocessors.
+    pub multiprocessors: u32,
+    /// Bytes of shared memory that a block may ask for.
+    pub shared_per_block_optin: u32,
+    /// Bytes of shared memory of a multiprocessor.
+    pub shared_per_multiprocessor: u32,
+}
+
+impl Device {
+    /// Bytes of shared memory that the driver takes of each block on a multiprocessor.
+    const RESERVED_SHARED: u32 = 1024;
+
+    /// Bytes of shared memory that each of some blocks on a multiprocessor may have.
+    pub(super) fn shared_for_each_of(&self, blocks: u32) -> u32 {
+        let share = self.shared_per_multiprocessor / blocks;
+        share.saturating_sub(Self::RESERVED_SHARED).min(self.shared_per_block_optin)
+    }
+}
+
+/// An H200, or an H100.
+#[cfg(test)]
+pub(super) const HOPPER: Device = Device {
+    capability: (9, 0),
+    multiprocessors: 132,
+    shared_per_block_optin: 227 << 10,
+    shared_per_multiprocessor: 228 << 10,
+};
+
+/// What has the least shared memory of all that are supported: an RTX 5090.
+#[cfg(test)]
+pub(super) const SMALL: Device = Device {
+    capability: (12, 0),
+    multiprocessors: 170,
+    shared_per_block_optin: 99 << 10,
+    shared_per_multiprocessor: 100 << 10,
+};

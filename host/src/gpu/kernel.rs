@@ -1,0 +1,64 @@
+use std::fmt;
+
+/// A kernel, as the PTX names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kernel {
+    /// Scores blocks for few new tokens of each request.
+    IndexDecode,
+    /// Selects blocks from their scores.
+    BlockTopk,
+    /// Scores and selects blocks for many new tokens of a request.
+    IndexPrefill,
+    /// Selects from what parts of a row's blocks have selected.
+    IndexMerge,
+    /// Attends to few new tokens of each request.
+    AttendDecode,
+    /// Joins what parts of a row's blocks have given.
+    AttendCombine,
+    /// Attends to many new tokens of a request.
+    AttendPrefill,
+}
+
+impl Kernel {
+    /// All kernels, in the order of their declaration.
+    pub const ALL: [Self; 7] = [
+        Self::IndexDecode,
+        Self::BlockTopk,
+        Self::IndexPrefill,
+        Self::IndexMerge,
+        Self::AttendDecode,
+        Self::AttendCombine,
+        Self::AttendPrefill,
+    ];
+
+    /// Its name in the PTX.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::IndexDecode => "index_decode",
+            Self::BlockTopk => "block_topk",
+            Self::IndexPrefill => "index_prefill",
+            Self::IndexMerge => "index_merge",
+            Self::AttendDecode => "attend_decode",
+            Self::AttendCombine => "attend_combine",
+            Self::AttendPrefill => "attend_prefill",
+        }
+    }
+}
+
+impl fmt::Display for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Kernel;
+
+    #[test]
+    fn a_kernel_is_found_by_its_number() {
+        let numbers = Kernel::ALL.map(|kernel| kernel as usize);
+        assert_eq!(numbers, std::array::from_fn(|number| number));
+    }
+}

@@ -1,0 +1,91 @@
+use msa_abi::{AttendParams, BlockTopkParams, IndexParams};
+
+use super::{Device, Kernel};
+use crate::{Error, Route};
+
+/// What an operator launches for a step, on one stream, each launch after the one before has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    route: Route,
+    launches: [Option<Launch>; 2],
+    workspace_bytes: usize,
+}
+
+impl Plan {
+    pub(super) fn new(route: Route, launches: [Option<Launch>; 2], workspace_bytes: usize) -> Self {
+        Self { route, launches, workspace_bytes }
+    }
+
+    /// The route that was taken.
+    pub fn route(&self) -> Route {
+        self.route
+    }
+
+    /// The launches in order; none where there is nothing to do.
+    pub fn launches(&self) -> impl Iterator<Item = &Launch> {
+        self.launches.iter().flatten()
+    }
+
+    /// Bytes of the workspace that the launches use, from its start.
+    pub fn workspace_bytes(&self) -> usize {
+        self.workspace_bytes
+    }
+}
+
+/// One launch of a kernel, which takes the params as its only parameter, by value.
+#[derive(Clone, Copy, Debug)]
+pub struct Launch {
+    /// The kernel.
+    pub kernel: Kernel,
+    /// Blocks along x, y and z.
+    pub grid: [u32; 3],
+    /// Threads of a block, all along x.
+    pub threads: u32,
+    /// Bytes of dynamic shared memory.
+    pub dynamic_shared: u32,
+    /// What the kernel is given.
+    pub params: Params,
+}
+
+/// A kernel's parameters.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Params {
+    /// Of the kernels `index_decode`, `index_prefill` and `index_merge`.
+    Index(IndexParams),
+    /// Of the kernel `block_topk`.
+    BlockTopk(BlockTopkParams),
+    /// Of the kernels `attend_decode`, `attend_combine` and `attend_prefill`.
+    Attend(AttendParams),
+}
+
+impl Params {
+    /// The bytes of the parameter, aligned as the kernel's parameter is.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Index(params) => bytemuck::bytes_of(params),
+            Self::BlockTopk(params) => bytemuck::bytes_of(params),
+            Self::Attend(params) => bytemuck::bytes_of(params),
+        }
+    }
+}
+
+impl Launch {
+    /// Most blocks along each axis of a grid, on every device.
+    const MAX_GRID: [u32; 3] = [i32::MAX as u32, u16::MAX as u32, u16::MAX as u32];
+
+    /// Refuses more blocks along an axis, or more shared memory, than the device has.
+    pub(super) fn check(self, device: &Device) -> Result<Self, Error> {
+        let kernel = self.kernel.name();
+        for (axis, (got, most)) in self.grid.into_iter().zip(Self::MAX_GRID).enumerate() {
+            if got > most {
+                return Err(Error::Grid { kernel, axis, most, got });
+            }
+        }
+        let available = device.shared_per_block_optin;
+        if self.dynamic_shared > available {
+            return Err(Error::SharedMemory { kernel, needed: self.dynamic_shared, available });
+        }
+        Ok(self)
+    }
+}

@@ -1,0 +1,48 @@
+//! The operators on a GPU, as far as that is arithmetic: operands in device memory, checked, and the launches that
+//! follow from them. Nothing here needs CUDA; `msa::cuda` (feature `cuda`) launches what is planned here.
+//!
+//! | step | from | to |
+//! | --- | --- | --- |
+//! | operands | [`IndexerOperands`], [`AttentionOperands`]: [`DeviceTensor`]s of the engine's memory | |
+//! | checked problem | what the contract refuses, as far as the host can know it | nothing is launched |
+//! | plan | the problem, a [`Device`] and a [`Workspace`] | a [`Plan`]: up to two [`Launch`]es, each after the other |
+//!
+//! # What the host cannot know
+//! Lengths, row offsets, page tables and ids lie on the device, and a captured graph is replayed with others. So a
+//! [`Batch`] gives bounds, and a plan depends on these alone. What stays within them is right; that it does is the
+//! caller's promise: row offsets ascend from 0 and end at no more than `rows`, no request has more new tokens than
+//! `max_seq_length`, the page table's rows have room for every request's blocks, and its entries that are followed
+//! name pages of the cache. Nothing checks the entries on the device.
+//!
+//! # CUDA graphs
+//! Grids of the routes decode and speculative depend on shapes, `max_seq_length` and the device, so their launches may
+//! be captured once for a bucket of requests and rows. Rows past `row_offsets[batch]` are padding: the indexer selects
+//! nothing for them (every id is -1), and attention leaves their results alone.
+//!
+//! # Workspace
+//! [`indexer_workspace_bytes`] and [`attention_workspace_bytes`] bound what any step within [`Limits`] needs, so that
+//! an engine allocates once. It holds nothing between two plans, so both operators may have the same one, on one stream.
+
+mod attention;
+mod batch;
+mod cache;
+mod device;
+mod indexer;
+mod kernel;
+mod launch;
+mod limits;
+mod plan;
+mod ptx;
+mod tensor;
+mod workspace;
+
+pub use attention::{AttentionOperands, AttentionResult};
+pub use batch::Batch;
+pub use device::Device;
+pub use indexer::IndexerOperands;
+pub use kernel::Kernel;
+pub use launch::{Launch, Params, Plan};
+pub use limits::{Limits, attention_workspace_bytes, indexer_workspace_bytes};
+pub use ptx::Ptx;
+pub use tensor::DeviceTensor;
+pub use workspace::Workspace;

@@ -1,0 +1,148 @@
+use std::f32::consts::LOG2_E;
+
+use msa_abi::{AttendParams, DevicePtr, HEAD_DIM};
+
+use super::fit::Fit;
+use super::{grid, product, tuning};
+use crate::gpu::attention::AttentionProblem;
+use crate::gpu::workspace::{Parts, rounded};
+use crate::gpu::{Device, Kernel, Launch, Params, Plan, Workspace};
+use crate::{Error, Route};
+
+impl AttentionProblem {
+    pub(in crate::gpu) fn plan(
+        &self,
+        device: &Device,
+        workspace: Workspace,
+    ) -> Result<Plan, Error> {
+        if self.batch.rows == 0 {
+            return Ok(Plan::new(self.route, [None; 2], 0));
+        }
+        match self.route {
+            Route::Empty | Route::Decode | Route::Speculative => self.decode(device, workspace),
+            Route::Prefill => self.prefill(device, workspace),
+        }
+    }
+
+    /// One launch, and another where blocks are split.
+    fn decode(&self, device: &Device, workspace: Workspace) -> Result<Plan, Error> {
+        let shared = |rows: u32, stages: u32| AttendParams::shared_bytes(rows, self.topk, stages);
+        let tile_rows = self.tile_rows(device, |rows| shared(rows, tuning::DECODE_STAGES));
+        let most = [tuning::ATTEND_BLOCKS, tuning::DECODE_STAGES];
+        let fit = Fit::new(Kernel::AttendDecode, device, most, |stages| shared(tile_rows, stages))?;
+        let row_tiles = self.max_seq_length.div_ceil(tile_rows);
+        let tiles = product([self.batch.batch, row_tiles]);
+        let items = tiles.saturating_mul(self.kv_heads.into());
+        let filling = u64::from(fit.resident(device)) / items;
+        let splits = match filling < tuning::MIN_ATTEND_SPLITS.into() {
+            true => 1,
+            false => filling.min(product([self.topk, tile_rows])) as u32,
+        };
+
+        let mut parts = Parts::of(workspace);
+        let (partial_values, partial_sums) = match splits {
+            1 => (DevicePtr::from_address(0), DevicePtr::from_address(0)),
+            _ => {
+                let [values, sums] =
+                    partials(self.batch.rows, self.kv_heads, self.topk, self.group);
+                (parts.take(values), parts.take(sums))
+            }
+        };
+        let workspace_bytes = parts.finish()?;
+
+        let params = AttendParams {
+            partial_values,
+            partial_sums,
+            splits,
+            tile_rows,
+            row_tiles,
+            stages: fit.stages,
+            ..self.params()
+        };
+        let attend = Launch {
+            kernel: Kernel::AttendDecode,
+            grid: grid([splits.into(), self.kv_heads.into(), tiles]),
+            threads: AttendParams::THREADS,
+            dynamic_shared: shared(tile_rows, fit.stages),
+            params: Params::Attend(params),
+        };
+        let heads = product([self.kv_heads, self.group]);
+        let heads_of_block = AttendParams::COMBINE_THREADS / 32;
+        let combine = Launch {
+            kernel: Kernel::AttendCombine,
+            grid: grid([self.batch.rows.into(), heads.div_ceil(heads_of_block.into()), 1]),
+            threads: AttendParams::COMBINE_THREADS,
+            dynamic_shared: 0,
+            params: Params::Attend(params),
+        };
+        let combine = if splits > 1 { Some(combine.check(device)?) } else { None };
+        Ok(Plan::new(self.route, [Some(attend.check(device)?), combine], workspace_bytes))
+    }
+
+    /// Rows of a tile of decode: one where these occupy the device, and else as many as have room.
+    fn tile_rows(&self, device: &Device, shared: impl Fn(u32) -> u32) -> u32 {
+        let single = product([self.batch.batch, self.max_seq_length, self.kv_heads]);
+        if single >= u64::from(device.multiprocessors / tuning::BUSY) {
+            return 1;
+        }
+        let available = device.shared_for_each_of(tuning::ATTEND_BLOCKS);
+        let most = self.max_seq_length.min(tuning::MAX_TILE_ROWS);
+        (1..=most).rev().find(|&rows| shared(rows) <= available).unwrap_or(1)
+    }
+
+    fn prefill(&self, device: &Device, workspace: Workspace) -> Result<Plan, Error> {
+        let shared = |stages| AttendParams::prefill_shared_bytes(self.topk, stages);
+        let most = [tuning::ATTEND_BLOCKS, AttendParams::MAX_STAGES];
+        let fit = Fit::new(Kernel::AttendPrefill, device, most, shared)?;
+        let tile_rows = AttendParams::PREFILL_ROWS;
+        let row_tiles = self.max_seq_length.div_ceil(tile_rows);
+        let params = AttendParams { tile_rows, row_tiles, stages: fit.stages, ..self.params() };
+        let attend = Launch {
+            kernel: Kernel::AttendPrefill,
+            grid: grid([product([self.batch.batch, row_tiles]), self.kv_heads.into(), 1]),
+            threads: AttendParams::PREFILL_THREADS,
+            dynamic_shared: shared(fit.stages),
+            params: Params::Attend(params),
+        };
+        let workspace_bytes = Parts::of(workspace).finish()?;
+        Ok(Plan::new(self.route, [Some(attend.check(device)?), None], workspace_bytes))
+    }
+
+    /// What does not depend on how the work is split.
+    fn params(&self) -> AttendParams {
+        AttendParams {
+            batch: self.batch,
+            cache: self.cache,
+            q: self.q,
+            q_row_stride: self.q_row_stride,
+            q_head_stride: self.q_head_stride,
+            block_ids: self.block_ids,
+            ids_head_stride: self.ids_head_stride,
+            ids_row_stride: self.ids_row_stride,
+            output: self.output,
+            lse: self.lse,
+            partial_values: DevicePtr::from_address(0),
+            partial_sums: DevicePtr::from_address(0),
+            scale_log2: self.scale * LOG2_E,
+            kv_heads: self.kv_heads,
+            group: self.group,
+            topk: self.topk,
+            splits: 1,
+            tile_rows: 1,
+            row_tiles: 1,
+            stages: 0,
+        }
+    }
+}
+
+/// Floats of the weighted sums and of the sums of weights that parts of a row's blocks leave for one another.
+fn partials(rows: u32, kv_heads: u32, topk: u32, group: u32) -> [u64; 2] {
+    [HEAD_DIM as u32, 4].map(|each| product([rows, kv_heads, topk, group, each]))
+}
+
+/// Bytes of them in a workspace.
+pub(in crate::gpu) fn partial_bytes(rows: u32, kv_heads: u32, topk: u32, group: u32) -> u64 {
+    partials(rows, kv_heads, topk, group)
+        .into_iter()
+        .fold(0, |bytes, floats| bytes.saturating_add(rounded::<f32>(floats)))
+}

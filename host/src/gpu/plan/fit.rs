@@ -1,0 +1,59 @@
+use crate::Error;
+use crate::gpu::plan::tuning::MIN_STAGES;
+use crate::gpu::{Device, Kernel};
+
+/// How many blocks of a kernel a multiprocessor holds at a time, and the stages of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fit {
+    pub(super) blocks: u32,
+    pub(super) stages: u32,
+}
+
+impl Fit {
+    /// As many blocks as there is room for, up to `blocks`, each with as many stages as there is room for then, up to
+    /// `stages`. `shared` tells the bytes of a block from its stages.
+    ///
+    /// # Errors
+    /// If the device has no room for one block with the fewest stages.
+    pub(super) fn new(
+        kernel: Kernel,
+        device: &Device,
+        [blocks, stages]: [u32; 2],
+        shared: impl Fn(u32) -> u32,
+    ) -> Result<Self, Error> {
+        let fit = |blocks| {
+            let available = device.shared_for_each_of(blocks);
+            let stages = (MIN_STAGES..=stages).rev().find(|&stages| shared(stages) <= available)?;
+            Some(Self { blocks, stages })
+        };
+        (1..=blocks).rev().find_map(fit).ok_or_else(|| Error::SharedMemory {
+            kernel: kernel.name(),
+            needed: shared(MIN_STAGES),
+            available: device.shared_for_each_of(1),
+        })
+    }
+
+    /// Blocks that a device holds at a time.
+    pub(super) fn resident(self, device: &Device) -> u32 {
+        self.blocks.saturating_mul(device.multiprocessors)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Fit;
+    use crate::gpu::Kernel;
+    use crate::gpu::device::{HOPPER, SMALL};
+
+    #[test]
+    fn two_blocks_share_a_multiprocessor_where_each_has_two_stages() {
+        let fit = |device, base| {
+            let shared = |stages| base + stages * (32 << 10);
+            Fit::new(Kernel::IndexDecode, device, [2, 6], shared).ok()
+        };
+        assert_eq!(fit(&HOPPER, 4 << 10), Some(Fit { blocks: 2, stages: 3 }));
+        assert_eq!(fit(&HOPPER, 64 << 10), Some(Fit { blocks: 1, stages: 5 }));
+        assert_eq!(fit(&SMALL, 4 << 10), Some(Fit { blocks: 1, stages: 2 }));
+        assert_eq!(fit(&SMALL, 64 << 10), None);
+    }
+}

@@ -1,0 +1,169 @@
+use msa_abi::{BlockTopkParams, DevicePtr, IndexParams, MAX_BLOCKS};
+
+use super::fit::Fit;
+use super::{grid, product, tuning};
+use crate::gpu::indexer::IndexerProblem;
+use crate::gpu::workspace::Parts;
+use crate::gpu::{Device, Kernel, Launch, Params, Plan, Workspace};
+use crate::{Error, Route};
+
+impl IndexerProblem {
+    pub(in crate::gpu) fn plan(
+        &self,
+        device: &Device,
+        workspace: Workspace,
+    ) -> Result<Plan, Error> {
+        if self.batch.rows == 0 || self.index_heads == 0 {
+            return Ok(Plan::new(self.route, [None; 2], 0));
+        }
+        match self.route {
+            Route::Empty | Route::Decode | Route::Speculative => self.decode(device, workspace),
+            Route::Prefill => self.prefill(device, workspace),
+        }
+    }
+
+    /// Scores, and then a selection from them.
+    fn decode(&self, device: &Device, workspace: Workspace) -> Result<Plan, Error> {
+        let width = self.cache.table_width;
+        let fit = Fit::new(
+            Kernel::IndexDecode,
+            device,
+            [tuning::INDEX_BLOCKS, IndexParams::MAX_STAGES],
+            IndexParams::decode_shared_bytes,
+        )?;
+        let (pair_tiles, tiles) = self.tiles(IndexParams::DECODE_PAIRS);
+        let most = width.div_ceil(tuning::MIN_DECODE_SHARE);
+        let splits = (u64::from(fit.resident(device)) / tiles).clamp(1, most.into());
+        let score_stride = score_stride(width);
+
+        let mut parts = Parts::of(workspace);
+        let scores = parts.take(product([self.index_heads, self.batch.rows, score_stride]));
+        let workspace_bytes = parts.finish()?;
+
+        let params = IndexParams {
+            scores,
+            score_stride,
+            splits: splits as u32,
+            pair_tiles,
+            stages: fit.stages,
+            ..self.params()
+        };
+        let score = Launch {
+            kernel: Kernel::IndexDecode,
+            grid: grid([splits, tiles, 1]),
+            threads: IndexParams::THREADS,
+            dynamic_shared: IndexParams::decode_shared_bytes(fit.stages),
+            params: Params::Index(params),
+        };
+        let threads = topk_threads(width);
+        let select = Launch {
+            kernel: Kernel::BlockTopk,
+            grid: [self.batch.rows, self.index_heads, 1],
+            threads,
+            dynamic_shared: BlockTopkParams::shared_bytes(width, threads),
+            params: Params::BlockTopk(BlockTopkParams {
+                scores,
+                row_offsets: self.batch.row_offsets,
+                cache_lengths: self.batch.cache_lengths,
+                block_ids: self.block_ids,
+                rows: self.batch.rows,
+                batch: self.batch.batch,
+                score_stride,
+                topk: params.topk,
+                init_blocks: params.init_blocks,
+                local_blocks: params.local_blocks,
+                id_order: params.id_order,
+                max_blocks: width,
+            }),
+        };
+        let launches = [Some(score.check(device)?), Some(select.check(device)?)];
+        Ok(Plan::new(self.route, launches, workspace_bytes))
+    }
+
+    /// A selection on the way, and where the blocks are split one from what the parts have selected.
+    fn prefill(&self, device: &Device, workspace: Workspace) -> Result<Plan, Error> {
+        let topk = self.selection.topk as u32;
+        let shared = |stages| IndexParams::prefill_shared_bytes(topk, stages);
+        let most = [tuning::INDEX_BLOCKS, IndexParams::MAX_STAGES];
+        let fit = Fit::new(Kernel::IndexPrefill, device, most, shared)?;
+        let (pair_tiles, tiles) = self.tiles(IndexParams::PREFILL_PAIRS);
+        let most = most_prefill_splits(self.cache.table_width);
+        let splits = u64::from(fit.resident(device)).div_ceil(tiles).clamp(1, most.into()) as u32;
+
+        let mut parts = Parts::of(workspace);
+        let partial_keys = match splits {
+            1 => DevicePtr::from_address(0),
+            _ => parts.take(product([splits, self.index_heads, self.batch.rows, topk])),
+        };
+        let workspace_bytes = parts.finish()?;
+
+        let params =
+            IndexParams { partial_keys, splits, pair_tiles, stages: fit.stages, ..self.params() };
+        let select = Launch {
+            kernel: Kernel::IndexPrefill,
+            grid: grid([splits.into(), tiles, 1]),
+            threads: IndexParams::THREADS,
+            dynamic_shared: shared(fit.stages),
+            params: Params::Index(params),
+        };
+        let merge = Launch {
+            kernel: Kernel::IndexMerge,
+            grid: [self.batch.rows, self.index_heads, 1],
+            threads: IndexParams::MERGE_THREADS,
+            dynamic_shared: 0,
+            params: Params::Index(params),
+        };
+        let merge = if splits > 1 { Some(merge.check(device)?) } else { None };
+        Ok(Plan::new(self.route, [Some(select.check(device)?), merge], workspace_bytes))
+    }
+
+    /// Tiles of some pairs that a request may have, and those of all requests.
+    fn tiles(&self, pairs: u32) -> (u32, u64) {
+        let tiles = product([self.max_seq_length, self.index_heads]).div_ceil(pairs.into());
+        let pair_tiles = u32::try_from(tiles).unwrap_or(u32::MAX);
+        (pair_tiles, product([self.batch.batch, pair_tiles]))
+    }
+
+    /// What does not depend on how the work is split.
+    fn params(&self) -> IndexParams {
+        // No horizon is longer than the most blocks, so that more are as many.
+        let forced = |blocks: usize| blocks.min(MAX_BLOCKS) as u32;
+        IndexParams {
+            batch: self.batch,
+            cache: self.cache,
+            index_q: self.index_q,
+            q_row_stride: self.q_row_stride,
+            q_head_stride: self.q_head_stride,
+            scores: DevicePtr::from_address(0),
+            block_ids: self.block_ids,
+            partial_keys: DevicePtr::from_address(0),
+            scale: self.scale,
+            index_heads: self.index_heads,
+            score_stride: 0,
+            splits: 1,
+            pair_tiles: 1,
+            stages: 0,
+            topk: self.selection.topk as u32,
+            init_blocks: forced(self.selection.init_blocks),
+            local_blocks: forced(self.selection.local_blocks),
+            id_order: self.selection.id_order,
+        }
+    }
+}
+
+/// Floats from one row's scores to the next's: so many that rows start at multiples of 16 bytes.
+pub(in crate::gpu) fn score_stride(table_width: u32) -> u32 {
+    table_width.next_multiple_of(4)
+}
+
+/// Most parts that `index_prefill` splits blocks into.
+pub(in crate::gpu) fn most_prefill_splits(table_width: u32) -> u32 {
+    (table_width / tuning::MIN_PREFILL_SHARE).max(1)
+}
+
+/// Threads of a block of `block_topk`: whole warps, with as many scores as a thread handles at once, so that all are
+/// loaded together; no more than there may be, which then take several turns.
+fn topk_threads(blocks: u32) -> u32 {
+    let threads = blocks.div_ceil(BlockTopkParams::SCORES_AT_ONCE).next_multiple_of(32);
+    threads.clamp(32, BlockTopkParams::MAX_THREADS)
+}

@@ -1,0 +1,121 @@
+use crate::Error;
+
+/// The kernels as PTX for one architecture, embedded in the library.
+#[derive(Clone, Copy, Debug)]
+pub struct Ptx {
+    name: &'static str,
+    target: Target,
+    text: &'static str,
+}
+
+/// What runs a PTX file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    /// Devices of exactly this compute capability: the file has instructions of this architecture alone.
+    Exactly(u32, u32),
+    /// Devices of this compute capability and later ones.
+    From(u32, u32),
+}
+
+impl Ptx {
+    /// All files, the newest first.
+    pub const ALL: [Self; 5] = [
+        Self {
+            name: "msa_sm_120",
+            target: Target::From(12, 0),
+            text: include_str!("../../ptx/msa_sm_120.ptx"),
+        },
+        Self {
+            name: "msa_sm_100a",
+            target: Target::Exactly(10, 0),
+            text: include_str!("../../ptx/msa_sm_100a.ptx"),
+        },
+        Self {
+            name: "msa_sm_100",
+            target: Target::From(10, 0),
+            text: include_str!("../../ptx/msa_sm_100.ptx"),
+        },
+        Self {
+            name: "msa_sm_90a",
+            target: Target::Exactly(9, 0),
+            text: include_str!("../../ptx/msa_sm_90a.ptx"),
+        },
+        Self {
+            name: "msa_sm_80",
+            target: Target::From(8, 0),
+            text: include_str!("../../ptx/msa_sm_80.ptx"),
+        },
+    ];
+
+    /// The newest file that devices of a compute capability, major and minor, run.
+    ///
+    /// # Errors
+    /// If it is below 8.0.
+    pub fn for_device(capability: (u32, u32)) -> Result<Self, Error> {
+        let newest = Self::ALL.into_iter().find(|ptx| ptx.runs_on(capability));
+        let (major, minor) = capability;
+        newest.ok_or(Error::UnsupportedDevice { major, minor, ptx: "any PTX of this library" })
+    }
+
+    /// Its name, such as `msa_sm_80`, as [`Dispatch::tier`](crate::Dispatch::tier) tells it.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The PTX, which holds kernels of the names in [`Kernel`](super::Kernel).
+    pub fn text(&self) -> &'static str {
+        self.text
+    }
+
+    /// Whether devices of a compute capability, major and minor, run it.
+    pub fn runs_on(&self, capability: (u32, u32)) -> bool {
+        match self.target {
+            Target::Exactly(major, minor) => capability == (major, minor),
+            Target::From(major, minor) => capability >= (major, minor),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Ptx;
+    use crate::Error;
+
+    #[test]
+    fn a_device_runs_the_newest_file_that_it_can() {
+        for (capability, name) in [
+            ((8, 0), "msa_sm_80"),
+            ((8, 6), "msa_sm_80"),
+            ((8, 9), "msa_sm_80"),
+            ((9, 0), "msa_sm_90a"),
+            ((10, 0), "msa_sm_100a"),
+            ((10, 3), "msa_sm_100"),
+            ((11, 0), "msa_sm_100"),
+            ((12, 0), "msa_sm_120"),
+            ((12, 1), "msa_sm_120"),
+            ((13, 0), "msa_sm_120"),
+        ] {
+            let ptx = Ptx::for_device(capability).expect("a supported device");
+            assert_eq!(ptx.name(), name, "{capability:?}");
+            assert!(ptx.runs_on(capability));
+        }
+    }
+
+    #[test]
+    fn a_device_before_8_0_is_refused() {
+        for (major, minor) in [(7, 5), (7, 0), (6, 1)] {
+            let error = Ptx::for_device((major, minor)).expect_err("too old");
+            assert!(
+                matches!(error, Error::UnsupportedDevice { major: m, minor: n, .. } if (m, n) == (major, minor))
+            );
+        }
+    }
+
+    #[test]
+    fn each_file_is_of_its_target() {
+        for ptx in Ptx::ALL {
+            let target = ptx.name().strip_prefix("msa_").expect("a name of ours");
+            assert!(ptx.text().contains(&format!("\n.target {target}\n")), "{target}");
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! What is launched on a GPU: all of the work once, within the device and the workspace.
+
+use msa::gpu::{
+    AttentionOperands, AttentionResult, Batch, Device, DeviceTensor, IndexerOperands, Kernel,
+    Launch, Limits, Params, Plan, Workspace, attention_workspace_bytes, indexer_workspace_bytes,
+};
+use msa::{Error, Selection};
+use msa_abi::{AttendParams, IndexParams};
+use proptest::prelude::*;
+
+const A100: Device = device((8, 0), 108, 163, 164);
+const RTX_4090: Device = device((8, 9), 128, 99, 100);
+const H200: Device = device((9, 0), 132, 227, 228);
+const RTX_5090: Device = device((12, 0), 170, 99, 100);
+
+const fn device(capability: (u32, u32), multiprocessors: u32, block: u32, all: u32) -> Device {
+    Device {
+        capability,
+        multiprocessors,
+        shared_per_block_optin: block << 10,
+        shared_per_multiprocessor: all << 10,
+    }
+}
+
+/// A step's shape; everything is somewhere, and nothing is read.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    batch: usize,
+    rows: usize,
+    max_seq_length: usize,
+    table_width: usize,
+    kv_heads: usize,
+    group: usize,
+    topk: usize,
+}
+
+/// Decode of one request with 128 Ki tokens of context, on one GPU of four.
+const DECODE: Step = Step {
+    batch: 1,
+    rows: 1,
+    max_seq_length: 1,
+    table_width: 1024,
+    kv_heads: 1,
+    group: 16,
+    topk: 16,
+};
+
+fn somewhere<T, const RANK: usize>(shape: [usize; RANK]) -> DeviceTensor<T, RANK> {
+    DeviceTensor::contiguous(1 << 20, shape.iter().product(), shape)
+}
+
+impl Step {
+    fn batch(&self) -> Batch {
+        Batch {
+            row_offsets: somewhere([self.batch + 1]),
+            cache_lengths: somewhere([self.batch]),
+            rows: self.rows,
+            max_seq_length: self.max_seq_length,
+        }
+    }
+
+    fn index(&self, device: &Device, workspace: Workspace) -> Result<Plan, Error> {
+        let operands = IndexerOperands {
+            batch: self.batch(),
+            index_q: somewhere([self.rows, self.kv_heads, 128]),
+            index_k_pages: somewhere([9, 1, 1, 128, 1, 128]),
+            index_page_table: somewhere([self.batch, self.table_width]),
+            layer_idx: 0,
+            selection: Selection { topk: self.topk, ..Selection::MINIMAX_M3 },
+            scale: 0.1,
+        };
+        operands.plan(&somewhere([self.kv_heads, self.rows, self.topk]), device, workspace)
+    }
+
+    fn attend(&self, device: &Device, workspace: Workspace) -> Result<Plan, Error> {
+        let heads = self.kv_heads * self.group;
+        let operands = AttentionOperands {
+            batch: self.batch(),
+            q: somewhere([self.rows, heads, 128]),
+            kv_pages: somewhere([9, 2, 1, 128, self.kv_heads, 128]),
+            kv_page_table: somewhere([self.batch, self.table_width]),
+            layer_idx: 0,
+            block_ids: somewhere([self.kv_heads, self.rows, self.topk]),
+            scale: 0.1,
+        };
+        let result = AttentionResult { output: somewhere([self.rows, heads, 128]), lse: None };
+        operands.plan(&result, device, workspace)
+    }
+
+    fn limits(&self) -> Limits {
+        let numbers = [self.batch, self.rows, self.max_seq_length, self.table_width];
+        let [batch, rows, max_seq_length, table_width] = numbers.map(|number| number as u32);
+        Limits {
+            batch,
+            rows,
+            max_seq_length,
+            table_width,
+            heads: (self.kv_heads * self.group) as u32,
+            kv_heads: self.kv_heads as u32,
+            topk: self.topk as u32,
+        }
+    }
+}
+
+/// Where the workspace is.
+const START: u64 = 1 << 40;
+
+/// Memory without end, to see what is used of it.
+const ENDLESS: Workspace = Workspace { address: START, bytes: usize::MAX };
+
+fn steps() -> impl Strategy<Value = (Step, Device)> {
+    let lengths = prop_oneof![Just(1_usize), 1..9_usize, 9..9000_usize];
+    let batch = prop_oneof![1..9_usize, 1..70_usize, 1..300_usize];
+    let filled = prop_oneof![Just(1.0), 0.0..1.0];
+    let shape = (batch, lengths, filled, 1..8193_usize);
+    let device = prop::sample::select(vec![A100, RTX_4090, H200, RTX_5090]);
+    (shape, 1..9_usize, 1..17_usize, 1..65_usize, device).prop_map(
+        |((batch, max_seq_length, filled, table_width), kv_heads, group, topk, device)| {
+            let rows = (((batch * max_seq_length) as f64 * filled) as usize).max(1);
+            let step = Step { batch, rows, max_seq_length, table_width, kv_heads, group, topk };
+            (step, device)
+        },
+    )
+}
+
+/// The tile of each of a request's items, by `tiles` of `each` of them: every item must be in one.
+fn assert_covered(items: usize, tiles: u32, each: u32) {
+    assert!(tiles as usize * each as usize >= items, "{tiles} tiles of {each} for {items}");
+    assert!((tiles as usize - 1) * (each as usize) < items, "{tiles} tiles of {each} for {items}");
+}
+
+/// Each part of the workspace that the launches use: its address and bytes.
+fn parts(plan: &Plan, step: &Step) -> Vec<(u64, u64)> {
+    let slots = (step.rows * step.kv_heads * step.topk) as u64;
+    let mut parts: Vec<(u64, u64)> = Vec::new();
+    for launch in plan.launches() {
+        parts.extend(match &launch.params {
+            Params::Index(params) => vec![
+                (
+                    params.scores.address(),
+                    (step.kv_heads * step.rows) as u64 * u64::from(params.score_stride) * 4,
+                ),
+                (params.partial_keys.address(), slots * u64::from(params.splits) * 8),
+            ],
+            Params::BlockTopk(params) => vec![(
+                params.scores.address(),
+                (step.kv_heads * step.rows) as u64 * u64::from(params.score_stride) * 4,
+            )],
+            Params::Attend(params) => vec![
+                (params.partial_values.address(), slots * step.group as u64 * 128 * 4),
+                (params.partial_sums.address(), slots * step.group as u64 * 4 * 4),
+            ],
+            _ => Vec::new(),
+        });
+    }
+    parts.retain(|(address, _)| *address != 0);
+    parts.sort();
+    parts.dedup();
+    parts
+}
+
+/// What holds for every plan.
+fn assert_sound(plan: &Plan, step: &Step, device: &Device) {
+    let mut end = START;
+    for (address, bytes) in parts(plan, step) {
+        assert!(address >= end && address % 256 == 0, "{address:#x} after {end:#x}");
+        end = address + bytes;
+    }
+    assert_eq!((end - START).next_multiple_of(256), plan.workspace_bytes() as u64);
+    assert!(plan.launches().count() > 0);
+    for launch in plan.launches() {
+        assert!(launch.dynamic_shared <= device.shared_per_block_optin, "{launch:?}");
+        assert!(launch.grid.iter().all(|&blocks| blocks > 0), "{launch:?}");
+        assert_work(launch, step);
+    }
+}
+
+/// All of the work is in a launch's grid, and once.
+fn assert_work(launch: &Launch, step: &Step) {
+    let [x, y, z] = launch.grid;
+    let (rows, batch) = (step.rows as u32, step.batch as u32);
+    let (heads, length) = (step.kv_heads as u32, step.max_seq_length);
+    let pairs = length * step.kv_heads;
+    match (launch.kernel, launch.params) {
+        (Kernel::IndexDecode, Params::Index(params)) => {
+            assert_eq!([x, y, z], [params.splits, batch * params.pair_tiles, 1]);
+            assert_covered(pairs, params.pair_tiles, IndexParams::DECODE_PAIRS);
+            assert!(params.splits <= params.cache.table_width);
+            assert!(params.score_stride >= params.cache.table_width);
+            assert!((2..=IndexParams::MAX_STAGES).contains(&params.stages));
+        }
+        (Kernel::IndexPrefill, Params::Index(params)) => {
+            assert_eq!([x, y, z], [params.splits, batch * params.pair_tiles, 1]);
+            assert_covered(pairs, params.pair_tiles, IndexParams::PREFILL_PAIRS);
+            assert!((2..=IndexParams::MAX_STAGES).contains(&params.stages));
+        }
+        (Kernel::IndexMerge, Params::Index(params)) => {
+            assert!([x, y, z] == [rows, heads, 1] && params.splits > 1);
+        }
+        (Kernel::BlockTopk, Params::BlockTopk(params)) => {
+            assert_eq!([x, y, z], [rows, heads, 1]);
+            assert_eq!(params.max_blocks, step.table_width as u32);
+            assert!(launch.threads.is_multiple_of(32) && (32..=512).contains(&launch.threads));
+        }
+        (Kernel::AttendDecode, Params::Attend(params)) => {
+            assert_eq!([x, y, z], [params.splits, heads, batch * params.row_tiles]);
+            assert_covered(length, params.row_tiles, params.tile_rows);
+            assert!(params.splits <= params.topk * params.tile_rows && params.tile_rows <= 8);
+            assert!((2..=AttendParams::MAX_STAGES).contains(&params.stages));
+        }
+        (Kernel::AttendCombine, Params::Attend(params)) => {
+            assert!([x, y, z] == [rows, (heads * step.group as u32).div_ceil(4), 1]);
+            assert!(params.splits > 1);
+        }
+        (Kernel::AttendPrefill, Params::Attend(params)) => {
+            assert_eq!([x, y, z], [batch * params.row_tiles, heads, 1]);
+            assert_covered(length, params.row_tiles, AttendParams::PREFILL_ROWS);
+            assert_eq!((params.splits, params.tile_rows), (1, AttendParams::PREFILL_ROWS));
+        }
+        _ => panic!("{launch:?}"),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #[test]
+    fn every_plan_is_sound((step, device) in steps(), more in [1..4_u32, 1..4_u32, 1..4_u32]) {
+        let limits = step.limits();
+        let larger = Limits {
+            batch: limits.batch * more[0],
+            rows: limits.rows * more[1],
+            max_seq_length: limits.max_seq_length * more[2],
+            table_width: limits.table_width * more[0],
+            ..limits
+        };
+        match step.index(&device, ENDLESS) {
+            Ok(plan) => {
+                assert_sound(&plan, &step, &device);
+                for limits in [limits, larger] {
+                    let bound = indexer_workspace_bytes(&limits, &device);
+                    prop_assert!(plan.workspace_bytes() <= bound, "{bound} of {plan:?}");
+                }
+            }
+            // Lists of so many ids do not fit beside the stages.
+            Err(Error::SharedMemory { kernel: "index_prefill", .. }) => {
+                prop_assert!(device.shared_per_block_optin < 100 << 10 && step.topk > 32);
+            }
+            Err(Error::Grid { axis: 1, most: 65535, .. }) => {
+                prop_assert!(step.batch * step.max_seq_length * step.kv_heads > 65535);
+            }
+            Err(error) => prop_assert!(false, "{error}"),
+        }
+        let plan = step.attend(&device, ENDLESS).expect("every device has room");
+        assert_sound(&plan, &step, &device);
+        for limits in [limits, larger] {
+            let bound = attention_workspace_bytes(&limits, &device);
+            prop_assert!(plan.workspace_bytes() <= bound, "{bound} of {plan:?}");
+        }
+    }
+}
+
+#[test]
+fn a_workspace_of_just_the_size_does_and_a_smaller_or_misaligned_one_is_refused() {
+    let step = Step { batch: 4, rows: 4, ..DECODE };
+    for plan in [Step::index, Step::attend] {
+        let bytes = plan(&step, &H200, ENDLESS).expect("a sound step").workspace_bytes();
+        assert!(bytes > 0);
+        let exact = Workspace { address: START, bytes };
+        assert!(plan(&step, &H200, exact).is_ok());
+        let error = plan(&step, &H200, Workspace { bytes: bytes - 1, ..exact }).expect_err("small");
+        assert!(
+            matches!(error, Error::BufferTooSmall { operand: "workspace", needed, .. } if needed == bytes)
+        );
+        let error = plan(&step, &H200, Workspace { address: START + 128, bytes });
+        assert!(matches!(
+            error,
+            Err(Error::Misaligned { operand: "workspace", expected: 256, .. })
+        ));
+    }
+}
+
+/// A graph that was captured for a bucket is replayed with other lengths and fewer requests.
+#[test]
+fn grids_of_decode_follow_from_what_a_graph_knows() {
+    for max_seq_length in [1, 4, 8] {
+        let full = Step { batch: 16, rows: 16 * max_seq_length, max_seq_length, ..DECODE };
+        let few = Step { rows: 16, ..full };
+        for plan in [Step::index, Step::attend] {
+            let grids = |step: &Step| -> Vec<[u32; 3]> {
+                let plan = plan(step, &H200, ENDLESS).expect("a sound step");
+                plan.launches().take(1).map(|launch| launch.grid).collect()
+            };
+            assert_eq!(grids(&full), grids(&few));
+        }
+    }
+}
+
+#[test]
+fn few_requests_are_split_and_many_are_not() {
+    let splits = |plan: Plan| match plan.launches().next().map(|launch| launch.params) {
+        Some(Params::Index(params)) => params.splits,
+        Some(Params::Attend(params)) => params.splits,
+        _ => panic!("{plan:?}"),
+    };
+    let index = |step: Step| splits(step.index(&H200, ENDLESS).expect("a sound step"));
+    let attend = |step: Step| splits(step.attend(&H200, ENDLESS).expect("a sound step"));
+    let decode = |batch| Step { batch, rows: batch, ..DECODE };
+    assert_eq!([1, 8, 64, 512].map(|batch| index(decode(batch))), [256, 33, 4, 1]);
+    assert_eq!([1, 8, 64, 66, 67].map(|batch| attend(decode(batch))), [16, 16, 1, 1, 1]);
+    let chunk =
+        |rows, table_width| index(Step { rows, max_seq_length: rows, table_width, ..DECODE });
+    assert_eq!(chunk(512, 2052), 66, "a short chunk after a long prefix");
+    assert_eq!(chunk(8192, 64), 5);
+    assert_eq!(chunk(9, 64), 8);
+}
+
+#[test]
+fn drafts_share_a_tile_until_tiles_of_one_row_occupy_the_device() {
+    let tile_rows = |batch| {
+        let step = Step { batch, rows: 4 * batch, max_seq_length: 4, ..DECODE };
+        let plan = step.attend(&H200, ENDLESS).expect("a sound step");
+        match plan.launches().next().map(|launch| launch.params) {
+            Some(Params::Attend(params)) => params.tile_rows,
+            _ => panic!("{plan:?}"),
+        }
+    };
+    assert_eq!([1, 16, 17, 64].map(tile_rows), [4, 4, 1, 1]);
+}
+
+#[test]
+fn nothing_to_do_is_nothing_to_launch() {
+    for (batch, max_seq_length) in [(0, 1), (3, 0), (3, 5)] {
+        let step = Step { batch, rows: 0, max_seq_length, ..DECODE };
+        for plan in [step.index(&H200, Workspace::NONE), step.attend(&H200, Workspace::NONE)] {
+            let plan = plan.expect("an empty step");
+            assert_eq!((plan.launches().count(), plan.workspace_bytes()), (0, 0));
+        }
+    }
+}
