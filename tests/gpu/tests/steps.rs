@@ -77,7 +77,6 @@ fn recorded_traces_are_attended_to() {
 }
 
 #[test]
-#[ignore = "the kernels that score blocks are not in host/ptx yet"]
 fn whole_steps_pass_on_every_route() {
     for (name, route, recipe) in recipes() {
         assert_eq!(passes(name, &with_expected(recipe.trace())), route, "{name}");
