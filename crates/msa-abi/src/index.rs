@@ -8,15 +8,18 @@ use crate::{BLOCK, BatchParams, CacheParams, DevicePtr, HEAD_DIM, IdOrder};
 ///
 /// | kernel | grid | block | dynamic shared memory |
 /// | --- | --- | --- | --- |
-/// | `index_decode` | `(splits, batch * pair_tiles)` | [`THREADS`](Self::THREADS) | [`decode_shared_bytes`](Self::decode_shared_bytes) |
-/// | `index_prefill` | `(splits, batch * pair_tiles)` | [`THREADS`](Self::THREADS) | [`prefill_shared_bytes`](Self::prefill_shared_bytes) |
+/// | `index_decode` | `(batch * pair_tiles, splits)` | [`THREADS`](Self::THREADS) | [`decode_shared_bytes`](Self::decode_shared_bytes) |
+/// | `index_prefill` | `(batch * pair_tiles, splits)` | [`THREADS`](Self::THREADS) | [`prefill_shared_bytes`](Self::prefill_shared_bytes) |
 /// | `index_merge`, if `splits > 1` | `(rows, index_heads)` | [`MERGE_THREADS`](Self::MERGE_THREADS) | none |
 ///
 /// A *pair* is a row and an index head: pair `row * index_heads + head`, counted from the request's first row. A tile
 /// has [`DECODE_PAIRS`](Self::DECODE_PAIRS) or [`PREFILL_PAIRS`](Self::PREFILL_PAIRS) successive pairs of a request.
 /// What is selected does not depend on `splits` or `stages`. Any number of splits will do, also more than there are
-/// blocks. A grid has no more than 65535 blocks of threads in its second direction, which bounds
-/// `batch * pair_tiles`; and no horizon has more than [`MAX_BLOCKS`](crate::MAX_BLOCKS) blocks.
+/// blocks; no horizon has more than [`MAX_BLOCKS`](crate::MAX_BLOCKS) of these.
+///
+/// Blocks of threads begin in the order of the grid, the first direction fastest. So the tiles of a request, all of
+/// which read the same keys, read the same part of them at about the same time, and all but the first find it in the
+/// second-level cache. Parts of one tile's keys have nothing in common but its queries.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "bytemuck", derive(bytemuck::NoUninit))]

@@ -43,13 +43,13 @@ use crate::share_out::share_out;
 pub unsafe fn index_decode(params: IndexParams) {
     const PAIRS: u32 = IndexParams::DECODE_PAIRS;
     // SAFETY: the grid is as the parameters tell.
-    let Some(tile) = (unsafe { PairTile::load::<PAIRS>(&params, thread::block_idx_y()) }) else {
+    let Some(tile) = (unsafe { PairTile::load::<PAIRS>(&params, thread::block_idx_x()) }) else {
         return; // A request with fewer tokens than others, or a slot of a bucket that is not used.
     };
     let blocks = tile.blocks(params.cache.table_width.min(params.score_stride));
     let plan = SharedPlan::new(&params);
     let warp = thread::thread_idx_x() / warp::WARP_SIZE;
-    let (first, stride) = (thread::block_idx_x() * WARPS + warp, params.splits * WARPS);
+    let (first, stride) = (thread::block_idx_y() * WARPS + warp, params.splits * WARPS);
 
     // SAFETY: the caller vouches for the operands. The keys are on their way before anything waits for the queries;
     // all threads come to the barrier.

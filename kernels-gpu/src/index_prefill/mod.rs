@@ -55,7 +55,7 @@ const AT_ONCE: u32 = 32;
 #[kernel(max_threads = 128, min_blocks = 2)]
 pub unsafe fn index_prefill(params: IndexParams) {
     const PAIRS: u32 = IndexParams::PREFILL_PAIRS;
-    let (split, nth) = (thread::block_idx_x(), thread::block_idx_y());
+    let (nth, split) = (thread::block_idx_x(), thread::block_idx_y());
     if params.splits == 1 {
         // SAFETY: the caller vouches for the operands.
         unsafe { leave_padding_empty(&params) };
@@ -212,14 +212,14 @@ unsafe fn leave_padding_empty(params: &IndexParams) {
     let row_offsets = GlobalPtr::<u32>::from_address(params.batch.row_offsets.address());
     // SAFETY: there is one more offset than there are requests.
     let used = unsafe { row_offsets.add(u64::from(params.batch.batch)).read_constant() };
-    let mut row = used + thread::block_idx_y();
+    let mut row = used + thread::block_idx_x();
     while row < params.batch.rows {
         for head in 0..params.index_heads {
             let line = u64::from(head) * u64::from(params.batch.rows) + u64::from(row);
             // SAFETY: the rows are shared out among the grid.
             unsafe { IdList::of_line(params.block_ids, params.topk, line).leave_empty(0) };
         }
-        row += thread::grid_dim_y();
+        row += thread::grid_dim_x();
     }
 }
 

@@ -25,7 +25,7 @@ pub fn attend(
     let attention = Attention::new(trace, ids, target, split);
     let (step, params) = (&attention.step, &attention.params);
     let launch = Launch {
-        grid: [split.splits, params.kv_heads, params.batch.batch * params.row_tiles],
+        grid: [params.batch.batch * params.row_tiles, params.kv_heads, split.splits],
         block: [AttendParams::THREADS, 1, 1],
         dynamic_shared: AttendParams::shared_bytes(split.tile_rows, params.topk, split.stages),
         ..Launch::default()

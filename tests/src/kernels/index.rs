@@ -153,7 +153,8 @@ fn params(step: &Step, trace: &Trace, split: Split, pairs: u32) -> IndexParams {
         // One more than there are blocks.
         score_stride: horizon.div_ceil(128).max(1) + 1,
         splits: split.splits,
-        pair_tiles: longest.div_ceil(pairs),
+        // A launch is for as many rows as there may be, also where there are none.
+        pair_tiles: longest.div_ceil(pairs).max(1),
         stages: split.stages,
         topk: trace.selection.topk as u32,
         init_blocks: trace.selection.init_blocks as u32,
@@ -164,7 +165,7 @@ fn params(step: &Step, trace: &Trace, split: Split, pairs: u32) -> IndexParams {
 
 fn launch(params: &IndexParams) -> Launch {
     Launch {
-        grid: [params.splits, params.batch.batch * params.pair_tiles, 1],
+        grid: [params.batch.batch * params.pair_tiles, params.splits, 1],
         block: [IndexParams::THREADS, 1, 1],
         ..Launch::default()
     }

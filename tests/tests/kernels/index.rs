@@ -234,6 +234,19 @@ fn lists_of_every_length_and_order_are_right() {
     }
 }
 
+#[test]
+fn padding_selects_nothing_whoever_else_is_there() {
+    let batches: [&[(usize, usize)]; 3] = [&[(0, 300)], &[(0, 0), (0, 5000)], &[(0, 9), (11, 200)]];
+    for batch in batches {
+        for (splits, id_order) in [(1, IdOrder::Score), (3, IdOrder::Ascending)] {
+            let recipe = Recipe { selection: selection(40, 0, 1, id_order), ..exact(8, 2, batch) };
+            let split = Split { splits, stages: 2 };
+            run_prefill(&recipe.trace(), 300, FILES[1], split, Order::Random(1));
+            run_decode(&recipe.trace(), 300, FILES[1], split, Order::Random(2));
+        }
+    }
+}
+
 /// Where no block is forced and all are listed, their order tells whether each row saw the keys that it may.
 #[test]
 fn no_row_of_prefill_sees_a_later_key() {

@@ -61,7 +61,7 @@ impl AttentionProblem {
         };
         let attend = Launch {
             kernel: Kernel::AttendDecode,
-            grid: grid([splits.into(), self.kv_heads.into(), tiles]),
+            grid: grid([tiles, self.kv_heads.into(), splits.into()]),
             threads: AttendParams::THREADS,
             dynamic_shared: shared(tile_rows, fit.stages),
             params: Params::Attend(params),

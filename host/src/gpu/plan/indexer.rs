@@ -50,7 +50,7 @@ impl IndexerProblem {
         };
         let score = Launch {
             kernel: Kernel::IndexDecode,
-            grid: grid([splits, tiles, 1]),
+            grid: grid([tiles, splits, 1]),
             threads: IndexParams::THREADS,
             dynamic_shared: IndexParams::decode_shared_bytes(fit.stages),
             params: Params::Index(params),
@@ -101,7 +101,7 @@ impl IndexerProblem {
             IndexParams { partial_keys, splits, pair_tiles, stages: fit.stages, ..self.params() };
         let select = Launch {
             kernel: Kernel::IndexPrefill,
-            grid: grid([splits.into(), tiles, 1]),
+            grid: grid([tiles, splits.into(), 1]),
             threads: IndexParams::THREADS,
             dynamic_shared: shared(fit.stages),
             params: Params::Index(params),
