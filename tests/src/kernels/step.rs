@@ -77,6 +77,9 @@ impl Step {
     }
 
     /// Runs a kernel.
+    ///
+    /// # Panics
+    /// If there is no such kernel, or the device has not so much shared memory for a block.
     pub(super) fn launch<P: bytemuck::NoUninit>(
         &self,
         kernel: &str,
@@ -85,6 +88,9 @@ impl Step {
         params: &P,
     ) -> Result<Counters, Fault> {
         let function = self.module.function(kernel).unwrap_or_else(|| panic!("no {kernel}"));
+        let shared = function.static_shared() + launch.dynamic_shared;
+        let available = self.machine.device().shared_per_block_optin;
+        assert!(shared <= available, "{kernel}: {shared} bytes of shared memory of {available}");
         self.machine.launch(&function, launch, order, bytemuck::bytes_of(params))
     }
 }

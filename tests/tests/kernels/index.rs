@@ -111,7 +111,7 @@ fn decode_is_right_on_every_device() {
     let exact = exact(1, 2, &[(4, 1000), (1, 2600)]).trace();
     for (seed, target) in (0..).zip(FILES) {
         for order in [Order::InTurn, Order::Random(seed)] {
-            let split = Split { splits: 2, stages: 3 };
+            let split = Split { splits: 2, stages: 2 };
             run_decode(&recipe.trace(), 2, target, split, order);
             run_decode(&exact, 0, target, split, order);
         }
@@ -244,6 +244,19 @@ fn padding_selects_nothing_whoever_else_is_there() {
             run_prefill(&recipe.trace(), 300, FILES[1], split, Order::Random(1));
             run_decode(&recipe.trace(), 300, FILES[1], split, Order::Random(2));
         }
+    }
+}
+
+/// A block of threads has 99 KiB of shared memory there.
+#[test]
+fn the_longest_lists_fit_the_smallest_device() {
+    let recipe = Recipe {
+        selection: selection(64, 1, 1, IdOrder::Score),
+        ..exact(9, 2, &[(70, 9000), (3, 200)])
+    };
+    let trace = recipe.trace();
+    for splits in [1, 3] {
+        run_prefill(&trace, 1, FILES[4], Split { splits, stages: 2 }, Order::Random(3));
     }
 }
 

@@ -5,7 +5,7 @@ use msa::gpu::{
     Launch, Limits, Params, Plan, Workspace, attention_workspace_bytes, indexer_workspace_bytes,
 };
 use msa::{Error, Selection};
-use msa_abi::{AttendParams, IndexParams};
+use msa_abi::{AttendParams, IndexParams, MAX_SPECULATIVE, MAX_TOPK};
 use proptest::prelude::*;
 
 const A100: Device = device((8, 0), 108, 163, 164);
@@ -233,19 +233,11 @@ proptest! {
             table_width: limits.table_width * more[0],
             ..limits
         };
-        match step.index(&device, ENDLESS) {
-            Ok(plan) => {
-                assert_sound(&plan, &step, &device);
-                for limits in [limits, larger] {
-                    let bound = indexer_workspace_bytes(&limits, &device);
-                    prop_assert!(plan.workspace_bytes() <= bound, "{bound} of {plan:?}");
-                }
-            }
-            // Lists of so many ids do not fit beside the stages.
-            Err(Error::SharedMemory { kernel: "index_prefill", .. }) => {
-                prop_assert!(device.shared_per_block_optin < 100 << 10 && step.topk > 32);
-            }
-            Err(error) => prop_assert!(false, "{error}"),
+        let plan = step.index(&device, ENDLESS).expect("every device has room");
+        assert_sound(&plan, &step, &device);
+        for limits in [limits, larger] {
+            let bound = indexer_workspace_bytes(&limits, &device);
+            prop_assert!(plan.workspace_bytes() <= bound, "{bound} of {plan:?}");
         }
         let plan = step.attend(&device, ENDLESS).expect("every device has room");
         assert_sound(&plan, &step, &device);
@@ -322,6 +314,22 @@ fn drafts_share_a_tile_until_tiles_of_one_row_occupy_the_device() {
         }
     };
     assert_eq!([1, 16, 17, 64].map(tile_rows), [4, 4, 1, 1]);
+}
+
+/// Whatever the contract permits fits where a block of threads has no more than 99 KiB of shared memory.
+#[test]
+fn every_list_length_fits_the_smallest_device() {
+    for topk in 1..=MAX_TOPK {
+        for max_seq_length in 1..=MAX_SPECULATIVE + 1 {
+            for batch in [1, 1000] {
+                let rows = batch * max_seq_length;
+                let step = Step { batch, rows, max_seq_length, table_width: 8192, topk, ..DECODE };
+                for plan in [step.index(&RTX_5090, ENDLESS), step.attend(&RTX_5090, ENDLESS)] {
+                    assert_sound(&plan.expect("a sound step"), &step, &RTX_5090);
+                }
+            }
+        }
+    }
 }
 
 /// A grid has many more blocks in its first direction than in the others.
