@@ -31,6 +31,7 @@ use self::result::Results;
 use self::shared_plan::SharedPlan;
 use crate::block_lists::BlockLists;
 use crate::block_ring::BlockRing;
+use crate::dependent_launch::let_next_begin;
 use crate::div_rem::div_rem;
 use crate::queries::load_queries;
 use crate::request::{Request, keys_before};
@@ -71,6 +72,7 @@ pub unsafe fn attend_decode(params: AttendParams) {
     // and its next copy, and between a copy's arrival and its use.
     unsafe {
         ring.start();
+        let_next_begin();
         for nth in begin..end {
             let keys = ring.keys(nth);
             let block = lists.block(nth);

@@ -26,6 +26,7 @@ use cuda_std::ptx;
 use msa_abi::{BLOCK, IndexParams};
 
 use self::shared_plan::{SharedPlan, WARPS};
+use crate::dependent_launch::let_next_begin;
 use crate::fragment::{Part, row_max};
 use crate::key_ring::KeyRing;
 use crate::page_ids::PageIds;
@@ -63,6 +64,7 @@ pub unsafe fn index_decode(params: IndexParams) {
         let pages = PageIds::new(&params.cache, tile.request, first, stride, blocks);
         let mut ring = Ring::new(&params.cache, tile.request, pages, plan.stages);
         ring.start_first();
+        let_next_begin();
         share_out(PAIRS * RowTile::CHUNKS, |at| {
             let (pair, chunk) = (at / RowTile::CHUNKS, at % RowTile::CHUNKS);
             let query = tile.query(&params, pair, chunk);

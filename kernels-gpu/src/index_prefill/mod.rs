@@ -29,6 +29,7 @@ use msa_abi::{BLOCK, IndexParams};
 
 use self::selection::Selection;
 use self::shared_plan::SharedPlan;
+use crate::dependent_launch::let_next_begin;
 use crate::div_rem::div_rem;
 use crate::fragment::Part;
 use crate::key_ring::KeyRing;
@@ -87,6 +88,7 @@ pub unsafe fn index_prefill(params: IndexParams) {
         let pages = PageIds::new(&params.cache, tile.request, begin, 1, end);
         let mut ring = Ring::new(&params.cache, tile.request, pages, plan.stages);
         ring.start_first();
+        let_next_begin();
         (ring, queries(&params, tile, first_pair, plan.stages.last()))
     };
 

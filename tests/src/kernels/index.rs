@@ -56,7 +56,7 @@ pub fn decode(
     split: Split,
     order: Order,
 ) -> Result<Scored, Fault> {
-    let step = Step::indexer(target, trace, padding);
+    let mut step = Step::indexer(target, trace, padding);
     let params = params(&step, trace, split, IndexParams::DECODE_PAIRS);
     let rows = step.batch.rows;
     let lines = (params.index_heads * rows) as usize;
@@ -87,6 +87,7 @@ pub fn decode(
         grid: [rows, params.index_heads, 1],
         block: [64, 1, 1],
         dynamic_shared: BlockTopkParams::shared_bytes(max_blocks, 64),
+        early: true,
         ..Launch::default()
     };
     let selecting = step.launch("block_topk", &launch, order, &topk)?;
@@ -112,7 +113,7 @@ pub fn prefill(
     split: Split,
     order: Order,
 ) -> Result<Selected, Fault> {
-    let step = Step::indexer(target, trace, padding);
+    let mut step = Step::indexer(target, trace, padding);
     let params = params(&step, trace, split, IndexParams::PREFILL_PAIRS);
     let launch = Launch {
         dynamic_shared: IndexParams::prefill_shared_bytes(params.topk, split.stages),
@@ -123,6 +124,7 @@ pub fn prefill(
         let launch = Launch {
             grid: [params.batch.rows, params.index_heads, 1],
             block: [IndexParams::MERGE_THREADS, 1, 1],
+            early: true,
             ..Launch::default()
         };
         counters.push(step.launch("index_merge", &launch, order, &params)?);
