@@ -4,10 +4,16 @@ use msa_abi::HEAD_DIM;
 
 /// Rows of 128 bfloat16 in shared memory, from which a warp takes the operands of its matrix products.
 ///
-/// A row has 16 chunks of 16 bytes. Chunk `c` of row `r` is at place `c ^ r % 8` of the row: so the same chunk of
-/// eight successive rows, which is what one matrix load reads, lies in all the banks.
+/// The tile has two panels, one with the first 64 elements of each row and one with the others, so that a row of a panel
+/// has 8 chunks of 16 bytes. Chunk `c` of row `r` is at place `c ^ r % 8` of it: so the same chunk of eight successive
+/// rows, which is what one matrix load reads, lies in all the banks. This is what Hopper's matrix instructions, which read
+/// shared memory themselves, call a swizzle of 128 bytes.
 #[derive(Clone, Copy)]
-pub(crate) struct RowTile(SharedPtr<Chunk>);
+pub(crate) struct RowTile {
+    first: SharedPtr<Chunk>,
+    /// Rows of a panel.
+    rows: u32,
+}
 
 /// Eight elements.
 pub(crate) type Chunk = [u32; 4];
@@ -22,22 +28,27 @@ impl RowTile {
     /// Steps of 16 that a product over a row takes.
     pub(crate) const STEPS: u32 = HEAD_DIM as u32 / 16;
 
-    /// The tile at an address, a multiple of 16.
+    /// Chunks of a row of a panel.
+    const PANEL_CHUNKS: u32 = 8;
+
+    /// The tile of so many rows at an address, a multiple of 128.
     #[inline(always)]
-    pub(crate) const fn at(address: SharedPtr<Chunk>) -> Self {
-        Self(address)
+    pub(crate) const fn at(first: SharedPtr<Chunk>, rows: u32) -> Self {
+        Self { first, rows }
     }
 
     /// Where a chunk of a row is.
     #[inline(always)]
     pub(crate) const fn chunk(self, row: u32, chunk: u32) -> SharedPtr<Chunk> {
-        self.0.add(row * Self::CHUNKS + (chunk ^ (row % 8)))
+        let panel = chunk / Self::PANEL_CHUNKS * self.rows;
+        let place = (chunk % Self::PANEL_CHUNKS) ^ (row % 8);
+        self.first.add((panel + row) * Self::PANEL_CHUNKS + place)
     }
 
     /// Where a chunk is in the row that comes `rows` rows after another, a multiple of 8: there it has the same place.
     #[inline(always)]
     pub(crate) const fn rows_on(chunk: SharedPtr<Chunk>, rows: u32) -> SharedPtr<Chunk> {
-        chunk.add(rows * Self::CHUNKS)
+        chunk.add(rows * Self::PANEL_CHUNKS)
     }
 
     /// A warp: operand A of 16 rows from `row` on, and columns `16 step ..`.

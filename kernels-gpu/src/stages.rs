@@ -32,7 +32,7 @@ impl<const ROWS: u32> Stages<ROWS> {
 
     #[inline(always)]
     pub(crate) const fn nth(self, nth: u32) -> RowTile {
-        RowTile::at(self.first.byte_add(nth * Self::BYTES))
+        RowTile::at(self.first.byte_add(nth * Self::BYTES), ROWS)
     }
 
     /// The last one: nothing is copied to it before the first has arrived.

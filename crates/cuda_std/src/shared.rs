@@ -6,8 +6,8 @@
 use crate::gpu_only;
 use crate::ptr::SharedPtr;
 
-/// The dynamic shared memory: as many bytes as the launch asks for, aligned to 16. Every call gives the
-/// same memory.
+/// The dynamic shared memory: as many bytes as the launch asks for, aligned to 1024. Every call gives
+/// the same memory.
 #[gpu_only]
 #[inline(always)]
 pub fn dynamic_shared<T>() -> SharedPtr<T> {

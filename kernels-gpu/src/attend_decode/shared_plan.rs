@@ -48,12 +48,12 @@ impl SharedPlan {
 
     #[inline(always)]
     pub(super) fn queries(self, row: u32) -> RowTile {
-        RowTile::at(self.queries.byte_add(row * ROWS))
+        RowTile::at(self.queries.byte_add(row * ROWS), HEADS)
     }
 
     #[inline(always)]
     pub(super) fn weights(self, row: u32) -> RowTile {
-        RowTile::at(self.weights.byte_add(row * ROWS))
+        RowTile::at(self.weights.byte_add(row * ROWS), HEADS)
     }
 
     /// This thread's part of a row's total, of the `nth` 8 dims of its warp's.

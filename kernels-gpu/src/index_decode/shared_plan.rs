@@ -31,7 +31,7 @@ impl SharedPlan {
 
     #[inline(always)]
     pub(super) fn queries(self) -> RowTile {
-        RowTile::at(self.queries)
+        RowTile::at(self.queries, IndexParams::DECODE_PAIRS)
     }
 }
 

@@ -12,11 +12,13 @@ mod ld_st_global;
 mod ld_st_shared;
 mod ldmatrix;
 mod math;
+mod mbarrier;
 mod mma;
 mod shared_address;
 mod shfl;
 mod trap;
 mod vote;
+mod wgmma;
 
 pub use atom_shared::atom_shared_add_u32;
 pub use bar::{bar_sync_0, bar_warp_sync};
@@ -32,8 +34,13 @@ pub use ld_st_shared::{
 };
 pub use ldmatrix::{ldmatrix_x4, ldmatrix_x4_trans};
 pub use math::{ex2_approx_ftz_f32, fma_rn_f32, lg2_approx_ftz_f32, rcp_approx_ftz_f32};
+pub use mbarrier::{
+    cp_async_mbarrier_arrive_noinc, mbarrier_arrive, mbarrier_arrive_no_complete, mbarrier_init,
+    mbarrier_try_wait_parity,
+};
 pub use mma::mma_m16n8k16_f32_bf16;
 pub use shared_address::{dynamic_shared_address, generic_from_shared, static_shared_address};
 pub use shfl::{shfl_sync_bfly, shfl_sync_down, shfl_sync_idx, shfl_sync_up};
 pub use trap::trap;
 pub use vote::{activemask, vote_sync_all, vote_sync_any, vote_sync_ballot};
+pub use wgmma::{fence_proxy_async, wgmma_m64n128k128_of_registers, wgmma_m64n128k128_of_shared};

@@ -1,8 +1,8 @@
 use crate::gpu_only;
 
-// Its size is the launch's to say; 16 is the alignment that the driver gives without being asked.
+// Its size is the launch's to say. The largest swizzle has a pattern of 1024 bytes.
 #[cfg(target_arch = "nvptx64")]
-core::arch::global_asm!(".extern .shared .align 16 .b8 cuda_std_dynamic_shared[];");
+core::arch::global_asm!(".extern .shared .align 1024 .b8 cuda_std_dynamic_shared[];");
 
 /// One thread: where the dynamic shared memory starts.
 #[gpu_only]

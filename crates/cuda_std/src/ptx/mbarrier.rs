@@ -1,0 +1,98 @@
+use crate::gpu_only;
+
+/// One thread: makes the 8 bytes at `barrier` a barrier whose phases each take `arrivals` arrivals (`mbarrier.init`;
+/// sm_80).
+///
+/// # Safety
+///
+/// They are a multiple of 8 in shared memory, and nobody else touches them before a barrier of the block.
+#[gpu_only]
+#[inline(always)]
+pub unsafe fn mbarrier_init(barrier: u32, arrivals: u32) {
+    // SAFETY: the caller promises the place.
+    unsafe {
+        core::arch::asm!(
+            "mbarrier.init.shared.b64 [{}], {};",
+            in(reg32) barrier, in(reg32) arrivals,
+            options(nostack),
+        );
+    }
+}
+
+/// One thread: arrives at a barrier; what it did to memory before is seen by those who wait for the phase
+/// (`mbarrier.arrive`; sm_80).
+///
+/// # Safety
+///
+/// The barrier is initialised, and its present phase still lacks an arrival.
+#[gpu_only]
+#[inline(always)]
+pub unsafe fn mbarrier_arrive(barrier: u32) {
+    // SAFETY: the caller promises the barrier.
+    unsafe {
+        core::arch::asm!(
+            "{{ .reg .b64 state; mbarrier.arrive.shared.b64 state, [{}]; }}",
+            in(reg32) barrier,
+            options(nostack),
+        );
+    }
+}
+
+/// One thread: arrives `count` times at a barrier, for others, without ending the phase
+/// (`mbarrier.arrive.noComplete`; sm_80).
+///
+/// # Safety
+///
+/// The barrier is initialised, and its present phase lacks more than `count` arrivals, of which there is at least one.
+#[gpu_only]
+#[inline(always)]
+pub unsafe fn mbarrier_arrive_no_complete(barrier: u32, count: u32) {
+    // SAFETY: the caller promises the barrier.
+    unsafe {
+        core::arch::asm!(
+            "{{ .reg .b64 state; mbarrier.arrive.noComplete.shared.b64 state, [{}], {}; }}",
+            in(reg32) barrier, in(reg32) count,
+            options(nostack),
+        );
+    }
+}
+
+/// One thread: has the copies that it has started arrive at a barrier once they are done, as one of the arrivals that
+/// its phase takes (`cp.async.mbarrier.arrive.noinc`; sm_80).
+///
+/// # Safety
+///
+/// The barrier is initialised, and its present phase still lacks an arrival.
+#[gpu_only]
+#[inline(always)]
+pub unsafe fn cp_async_mbarrier_arrive_noinc(barrier: u32) {
+    // SAFETY: the caller promises the barrier.
+    unsafe {
+        core::arch::asm!(
+            "cp.async.mbarrier.arrive.noinc.shared.b64 [{}];",
+            in(reg32) barrier,
+            options(nostack),
+        );
+    }
+}
+
+/// One thread: waits a while for the end of the phase of this parity (phases are counted from 0), and tells whether it
+/// has ended (`mbarrier.try_wait.parity`; sm_90). Then it sees what those who arrived did to memory.
+///
+/// # Safety
+///
+/// The barrier is initialised, and its present phase is that one or the next.
+#[gpu_only]
+#[inline(always)]
+pub unsafe fn mbarrier_try_wait_parity(barrier: u32, parity: u32) -> bool {
+    let ended: u32;
+    // SAFETY: the caller promises the barrier.
+    unsafe {
+        core::arch::asm!(
+            "{{ .reg .pred p; mbarrier.try_wait.parity.shared.b64 p, [{}], {}; selp.u32 {}, 1, 0, p; }}",
+            in(reg32) barrier, in(reg32) parity, out(reg32) ended,
+            options(nostack),
+        );
+    }
+    ended != 0
+}
