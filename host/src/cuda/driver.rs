@@ -1,28 +1,76 @@
-use std::ffi::CStr;
+//! The driver's functions that this crate calls itself. `cust` declares them too, but with results of an enum of the
+//! codes that CUDA 11 knew: another code from a newer driver would be undefined behaviour. Here a result is a number.
+
+use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::ptr;
 
-use cust::sys::{CUresult, cuGetErrorName, cudaError_enum};
+use cust::sys::{CUfunction, CUmodule, CUstream};
 
 use crate::Error;
 
+/// `CUresult`
+pub(super) type Code = c_int;
+
+/// `CUDA_SUCCESS`
+pub(super) const SUCCESS: Code = 0;
+
+/// `CUDA_ERROR_NOT_FOUND`
+pub(super) const NOT_FOUND: Code = 500;
+
+// `cust`'s build script has the library linked.
+unsafe extern "C" {
+    pub(super) fn cuCtxGetDevice(device: *mut c_int) -> Code;
+    pub(super) fn cuDeviceGetAttribute(value: *mut c_int, attribute: c_int, device: c_int) -> Code;
+    pub(super) fn cuDeviceGetName(name: *mut c_char, len: c_int, device: c_int) -> Code;
+    pub(super) fn cuFuncGetAttribute(
+        value: *mut c_int,
+        attribute: c_int,
+        function: CUfunction,
+    ) -> Code;
+    pub(super) fn cuFuncSetAttribute(function: CUfunction, attribute: c_int, value: c_int) -> Code;
+    pub(super) fn cuLaunchKernel(
+        function: CUfunction,
+        grid_x: c_uint,
+        grid_y: c_uint,
+        grid_z: c_uint,
+        block_x: c_uint,
+        block_y: c_uint,
+        block_z: c_uint,
+        dynamic_shared: c_uint,
+        stream: CUstream,
+        params: *mut *mut c_void,
+        extra: *mut *mut c_void,
+    ) -> Code;
+    pub(super) fn cuModuleGetFunction(
+        function: *mut CUfunction,
+        module: CUmodule,
+        name: *const c_char,
+    ) -> Code;
+    pub(super) fn cuModuleLoadDataEx(
+        module: *mut CUmodule,
+        image: *const c_void,
+        options: c_uint,
+        names: *mut c_int,
+        values: *mut *mut c_void,
+    ) -> Code;
+    pub(super) fn cuModuleUnload(module: CUmodule) -> Code;
+    fn cuGetErrorName(error: Code, name: *mut *const c_char) -> Code;
+}
+
 /// An error where the driver returned one, of a call that was about some kernel or operand.
-pub(super) fn check(
-    call: &'static str,
-    subject: &'static str,
-    result: CUresult,
-) -> Result<(), Error> {
-    match result {
-        cudaError_enum::CUDA_SUCCESS => Ok(()),
-        error => Err(Error::Driver { call, subject, code: error as u32, name: name(error) }),
+pub(super) fn check(call: &'static str, subject: &'static str, code: Code) -> Result<(), Error> {
+    match code {
+        SUCCESS => Ok(()),
+        code => Err(Error::Driver { call, subject, code: code as u32, name: name(code) }),
     }
 }
 
 /// The driver's name of an error.
-pub(super) fn name(error: CUresult) -> String {
+pub(super) fn name(error: Code) -> String {
     let mut name = ptr::null();
     // SAFETY: the out-pointer is valid.
-    let result = unsafe { cuGetErrorName(error, &mut name) };
-    if result != cudaError_enum::CUDA_SUCCESS || name.is_null() {
+    let code = unsafe { cuGetErrorName(error, &mut name) };
+    if code != SUCCESS || name.is_null() {
         return "an error without a name".to_owned();
     }
     // SAFETY: the driver gives a text of its own that ends in a NUL and is never freed.
