@@ -42,35 +42,33 @@ impl Peers {
     pub fn measure(folder: &Path, cases: &[Case]) -> Result<Self> {
         let mut lines = Vec::new();
         for heads in [(16, 1), (64, 4)] {
-            let of = |is_prefill: bool| -> Vec<&Case> {
+            let shapes = |suite, shape: fn(&Case) -> String| -> Vec<String> {
                 let cases = cases.iter().filter(|case| case.heads == heads);
-                cases.filter(|case| (case.suite() == Suite::Prefill) == is_prefill).collect()
+                cases.filter(|case| case.suite() == suite).map(shape).collect()
             };
-            let decode = of(false)
-                .iter()
-                .map(|case| format!("{}x{}x{}", case.batch, case.context(), case.new_tokens))
-                .collect::<Vec<_>>();
-            let prefill = of(true)
-                .iter()
-                .map(|case| format!("{}+{}", case.new_tokens, case.cached))
-                .collect::<Vec<_>>();
-            if decode.is_empty() && prefill.is_empty() {
-                continue;
-            }
-            let mut command = Command::new("python3");
-            command.arg(folder.join("bench_peers.py")).env("PYTHONPATH", folder);
-            command.args(["bench", "--heads", &format!("{}/{}", heads.0, heads.1)]);
-            if !decode.is_empty() {
-                command.args(["--decode", &decode.join(",")]);
-            }
-            if !prefill.is_empty() {
-                command.args(["--prefill", &prefill.join(",")]);
-            }
-            let output = command.output().context("cannot run python3")?;
-            let said = String::from_utf8_lossy(&output.stderr);
-            ensure!(output.status.success(), "the peers do not run: {said}");
-            for line in String::from_utf8_lossy(&output.stdout).lines() {
-                lines.push(serde_json::from_str(line).with_context(|| line.to_owned())?);
+            let decode =
+                |case: &Case| format!("{}x{}x{}", case.batch, case.context(), case.new_tokens);
+            let prefill = |case: &Case| format!("{}+{}", case.new_tokens, case.cached);
+            let mut runs = vec![
+                ("--decode", shapes(Suite::Decode, decode).join(",")),
+                ("--prefill", shapes(Suite::Prefill, prefill).join(",")),
+            ];
+            // Each by itself: with several new tokens the script has all its lines written, and then fails.
+            runs.extend(shapes(Suite::Speculative, decode).into_iter().map(|s| ("--decode", s)));
+            for (kind, shapes) in runs.into_iter().filter(|(_, shapes)| !shapes.is_empty()) {
+                let heads = format!("{}/{}", heads.0, heads.1);
+                let output = Command::new("python3")
+                    .arg(folder.join("bench_peers.py"))
+                    .args(["bench", "--heads", &heads, kind, &shapes])
+                    .env("PYTHONPATH", folder)
+                    .output()
+                    .context("cannot run python3")?;
+                let said = String::from_utf8_lossy(&output.stdout);
+                for line in said.lines() {
+                    lines.push(serde_json::from_str(line).with_context(|| line.to_owned())?);
+                }
+                let complaint = String::from_utf8_lossy(&output.stderr);
+                ensure!(!said.is_empty(), "the peers do not run on {shapes}: {complaint}");
             }
         }
         Ok(Self(lines))
