@@ -1,6 +1,5 @@
-use cuda_std::prelude::*;
 use cuda_std::ptx;
-use msa_abi::{BLOCK, CacheParams};
+use msa_abi::CacheParams;
 
 use crate::row_tile::{CHUNK, RowTile};
 
@@ -25,35 +24,6 @@ impl Plane {
         }
     }
 
-    /// All of `THREADS` threads: each starts its part of the copy of a page to a tile, `keys` tokens of it; the
-    /// tile's other rows become zero.
-    ///
-    /// # Safety
-    ///
-    /// As [`start_copy_of`](Self::start_copy_of), of a block's rows.
-    #[inline(always)]
-    pub(crate) unsafe fn start_copy<const THREADS: u32>(self, page: u32, keys: u32, to: RowTile) {
-        let thread = thread::thread_idx_x();
-        let (first, chunk) = (thread / RowTile::CHUNKS, thread % RowTile::CHUNKS);
-        let rows = const {
-            let rows = THREADS / RowTile::CHUNKS;
-            assert!(rows.is_multiple_of(8) && (BLOCK as u32).is_multiple_of(rows));
-            rows
-        };
-        let from = self.base + u64::from(page) * self.page_stride + bytes(u64::from(chunk * CHUNK));
-        let mut source = from + u64::from(first) * self.token_stride;
-        let to = to.chunk(first, chunk);
-        let left = keys.saturating_sub(first);
-        for nth in 0..BLOCK as u32 / rows {
-            // Of a row that is not read its address is none of the cache's, perhaps.
-            let (given, source_or_any) = if nth * rows < left { (16, source) } else { (0, from) };
-            let to = RowTile::rows_on(to, nth * rows);
-            // SAFETY: the caller promises the keys, and the tile's rows.
-            unsafe { ptx::cp_async_cg_16(to.address(), source_or_any, given) };
-            source += u64::from(rows) * self.token_stride;
-        }
-    }
-
     /// The `thread`-th of `THREADS` threads: starts its part of the copy of `TOKENS` tokens of a page, from `first`
     /// on, to the first rows of a tile; those tokens that are not before `keys` become zero.
     ///
@@ -62,7 +32,7 @@ impl Plane {
     /// The plane has the page, and these keys are written. The tile has the rows, which nobody touches until all
     /// threads have waited for their copies.
     #[inline(always)]
-    pub(crate) unsafe fn start_copy_of<const THREADS: u32, const TOKENS: u32>(
+    pub(crate) unsafe fn start_copy<const THREADS: u32, const TOKENS: u32>(
         self,
         thread: u32,
         page: u32,
@@ -70,36 +40,25 @@ impl Plane {
         keys: u32,
         to: RowTile,
     ) {
+        let rows = const {
+            let rows = THREADS / RowTile::CHUNKS;
+            assert!(TOKENS.is_multiple_of(rows));
+            rows
+        };
         let (first_row, chunk) = (thread / RowTile::CHUNKS, thread % RowTile::CHUNKS);
-        let rows = THREADS / RowTile::CHUNKS;
+        let first = first + first_row;
         let from = self.base + u64::from(page) * self.page_stride + bytes(u64::from(chunk * CHUNK));
         // One after the other: were each place computed by itself, the compiler would keep all their distances.
-        let (mut source, step) = (
-            from + u64::from(first + first_row) * self.token_stride,
-            u64::from(rows) * self.token_stride,
-        );
+        let mut source = from + u64::from(first) * self.token_stride;
+        let left = keys.saturating_sub(first);
         for nth in 0..TOKENS / rows {
-            let row = first_row + nth * rows;
-            let place = to.chunk(row, chunk).address();
+            let place = to.chunk(first_row + nth * rows, chunk).address();
             // Of a token that is not read its address is none of the cache's, perhaps.
-            let (given, source_of_given) =
-                if first + row < keys { (16, source) } else { (0, from) };
+            let (given, source_of_given) = if nth * rows < left { (16, source) } else { (0, from) };
             // SAFETY: the caller promises the keys, and the tile's rows.
             unsafe { ptx::cp_async_cg_16(place, source_of_given, given) };
-            source += step;
+            source += u64::from(rows) * self.token_stride;
         }
-    }
-}
-
-/// One thread: waits until the first of its last `stages - 1` groups of copies has arrived.
-#[inline(always)]
-pub(crate) fn wait_for_first(stages: u32) {
-    match stages {
-        2 => ptx::cp_async_wait_group::<0>(),
-        3 => ptx::cp_async_wait_group::<1>(),
-        4 => ptx::cp_async_wait_group::<2>(),
-        5 => ptx::cp_async_wait_group::<3>(),
-        _ => ptx::cp_async_wait_group::<4>(),
     }
 }
 

@@ -1,12 +1,16 @@
 use cuda_std::prelude::*;
 use cuda_std::ptx;
-use msa_abi::{AttendParams, CacheParams};
+use msa_abi::{BLOCK, CacheParams};
 
 use crate::block_copy::Plane;
 use crate::block_lists::BlockLists;
 use crate::div_rem::div_rem;
 use crate::request::Request;
-use crate::row_tile::{Chunk, RowTile};
+use crate::row_tile::RowTile;
+use crate::stages::Stages;
+
+/// Stages for a plane of a block each.
+pub(crate) type BlockStages = Stages<{ BLOCK as u32 }>;
 
 /// The planes of a tile's blocks on their way through shared memory, copied by all of `THREADS` threads: K of the
 /// first, V of the first, K of the second.
@@ -17,39 +21,7 @@ pub(crate) struct BlockRing<const THREADS: u32> {
     request: Request,
     begin: u32,
     end: u32,
-    stages: Stages,
-}
-
-/// Where planes stand in shared memory.
-#[derive(Clone, Copy)]
-pub(crate) struct Stages {
-    first: SharedPtr<Chunk>,
-    count: u32,
-}
-
-impl Stages {
-    /// So many stages from an address on, 2 to [`MAX_STAGES`](AttendParams::MAX_STAGES).
-    #[inline(always)]
-    pub(crate) const fn new(first: SharedPtr<Chunk>, count: u32) -> Self {
-        Self { first, count }
-    }
-
-    /// The last one, which is the last to be filled: [`BlockRing::start`] leaves it alone.
-    #[inline(always)]
-    pub(crate) const fn last(self) -> RowTile {
-        self.nth(self.count - 1)
-    }
-
-    /// What comes after them.
-    #[inline(always)]
-    pub(crate) const fn end(self) -> SharedPtr<Chunk> {
-        self.first.byte_add(self.count * AttendParams::STAGE_BYTES)
-    }
-
-    #[inline(always)]
-    const fn nth(self, nth: u32) -> RowTile {
-        RowTile::at(self.first.byte_add(nth * AttendParams::STAGE_BYTES))
-    }
+    stages: BlockStages,
 }
 
 impl<const THREADS: u32> BlockRing<THREADS> {
@@ -61,7 +33,7 @@ impl<const THREADS: u32> BlockRing<THREADS> {
         request: Request,
         lists: BlockLists,
         (begin, end): (u32, u32),
-        stages: Stages,
+        stages: BlockStages,
     ) -> Self {
         let planes = [Plane::new(cache, 0, kv_head), Plane::new(cache, 1, kv_head)];
         Self { planes, lists, request, begin, end, stages }
@@ -75,7 +47,7 @@ impl<const THREADS: u32> BlockRing<THREADS> {
     #[inline(always)]
     pub(crate) unsafe fn start(self) {
         // SAFETY: the caller's promise.
-        (0..self.stages.count - 1).for_each(|nth| unsafe { self.start_plane(nth) });
+        (0..self.stages.count() - 1).for_each(|nth| unsafe { self.start_plane(nth) });
     }
 
     /// All threads: K of the `nth` block of all, once it is there.
@@ -115,16 +87,16 @@ impl<const THREADS: u32> BlockRing<THREADS> {
             // SAFETY: the page is one of the request's; the caller promises the stage.
             unsafe {
                 let page = self.lists.page(entry);
-                plane.start_copy::<THREADS>(page, keys, self.stage(nth));
+                let (thread, to) = (thread::thread_idx_x(), self.stage(nth));
+                plane.start_copy::<THREADS, { BLOCK as u32 }>(thread, page, 0, keys, to);
             }
         }
-        // A group for each stage, also where it is empty, so that their number tells which have arrived.
         ptx::cp_async_commit_group();
     }
 
     #[inline(always)]
     fn stage(self, nth: u32) -> RowTile {
-        self.stages.nth(div_rem(nth, self.stages.count).1)
+        self.stages.nth(div_rem(nth, self.stages.count()).1)
     }
 
     /// The `nth` plane, once it is there, and nobody uses the one before any more.
@@ -134,19 +106,10 @@ impl<const THREADS: u32> BlockRing<THREADS> {
     /// Its copy was started, and all threads come here for each plane in turn.
     #[inline(always)]
     unsafe fn arrived(self, nth: u32) -> RowTile {
-        match self.stages.count {
-            2 => ptx::cp_async_wait_group::<0>(),
-            3 => ptx::cp_async_wait_group::<1>(),
-            4 => ptx::cp_async_wait_group::<2>(),
-            5 => ptx::cp_async_wait_group::<3>(),
-            _ => ptx::cp_async_wait_group::<4>(),
-        }
+        self.stages.wait_for_first();
         thread::sync_threads();
         // SAFETY: that was the barrier behind all uses of the plane before, whose stage it is.
-        unsafe { self.start_plane(nth + self.stages.count - 1) };
+        unsafe { self.start_plane(nth + self.stages.count() - 1) };
         self.stage(nth)
     }
 }
-
-// As many as there are arms above.
-const _: () = assert!(AttendParams::MAX_STAGES == 6);

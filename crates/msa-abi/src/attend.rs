@@ -5,11 +5,16 @@ use crate::{BLOCK, BatchParams, CacheParams, DevicePtr, HEAD_DIM, MAX_GROUP};
 ///
 /// | kernel | grid | block | dynamic shared memory |
 /// | --- | --- | --- | --- |
-/// | `attend_decode` | `(splits, kv_heads, batch * ceil(max_seq_length / tile_rows))` | [`THREADS`](Self::THREADS) | [`shared_bytes`](Self::shared_bytes) |
+/// | `attend_decode` | `(batch * ceil(max_seq_length / tile_rows), kv_heads, splits)` | [`THREADS`](Self::THREADS) | [`shared_bytes`](Self::shared_bytes) |
 /// | `attend_combine`, if `splits > 1` | `(rows, ceil(heads / 4))` | [`COMBINE_THREADS`](Self::COMBINE_THREADS) | none |
 /// | `attend_prefill`: `splits` is 1, `tile_rows` [`PREFILL_ROWS`](Self::PREFILL_ROWS) | `(batch * ceil(max_seq_length / tile_rows), kv_heads)` | [`PREFILL_THREADS`](Self::PREFILL_THREADS) | [`prefill_shared_bytes`](Self::prefill_shared_bytes) |
 ///
 /// A row's result does not depend on the kernel, `splits`, `tile_rows` or `stages`.
+///
+/// Blocks of threads begin in the order of the grid, the first direction fastest. The tiles of a request come next to
+/// one another, since its rows have chosen much the same blocks, which all but the first then find in the second-level
+/// cache; then KV heads, whose keys lie side by side in a page. Parts of a tile's blocks have nothing in common but its
+/// queries and lists.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "bytemuck", derive(bytemuck::NoUninit))]

@@ -8,15 +8,18 @@ use crate::{BLOCK, BatchParams, CacheParams, DevicePtr, HEAD_DIM, IdOrder};
 ///
 /// | kernel | grid | block | dynamic shared memory |
 /// | --- | --- | --- | --- |
-/// | `index_decode` | `(splits, batch * pair_tiles)` | [`THREADS`](Self::THREADS) | [`decode_shared_bytes`](Self::decode_shared_bytes) |
-/// | `index_prefill` | `(splits, batch * pair_tiles)` | [`THREADS`](Self::THREADS) | [`prefill_shared_bytes`](Self::prefill_shared_bytes) |
+/// | `index_decode` | `(batch * pair_tiles, splits)` | [`THREADS`](Self::THREADS) | [`decode_shared_bytes`](Self::decode_shared_bytes) |
+/// | `index_prefill` | `(batch * pair_tiles, splits)` | [`THREADS`](Self::THREADS) | [`prefill_shared_bytes`](Self::prefill_shared_bytes) |
 /// | `index_merge`, if `splits > 1` | `(rows, index_heads)` | [`MERGE_THREADS`](Self::MERGE_THREADS) | none |
 ///
 /// A *pair* is a row and an index head: pair `row * index_heads + head`, counted from the request's first row. A tile
 /// has [`DECODE_PAIRS`](Self::DECODE_PAIRS) or [`PREFILL_PAIRS`](Self::PREFILL_PAIRS) successive pairs of a request.
 /// What is selected does not depend on `splits` or `stages`. Any number of splits will do, also more than there are
-/// blocks. A grid has no more than 65535 blocks of threads in its second direction, which bounds
-/// `batch * pair_tiles`; and no horizon has more than [`MAX_BLOCKS`](crate::MAX_BLOCKS) blocks.
+/// blocks; no horizon has more than [`MAX_BLOCKS`](crate::MAX_BLOCKS) of these.
+///
+/// Blocks of threads begin in the order of the grid, the first direction fastest. So the tiles of a request, all of
+/// which read the same keys, read the same part of them at about the same time, and all but the first find it in the
+/// second-level cache. Parts of one tile's keys have nothing in common but its queries.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "bytemuck", derive(bytemuck::NoUninit))]
@@ -47,7 +50,7 @@ pub struct IndexParams {
     pub splits: u32,
     /// Tiles of pairs that a request may have.
     pub pair_tiles: u32,
-    /// Blocks or parts of blocks that are in shared memory at a time, 2 to [`MAX_STAGES`](Self::MAX_STAGES).
+    /// Parts of blocks that are in shared memory at a time, 2 to [`MAX_STAGES`](Self::MAX_STAGES).
     pub stages: u32,
     /// Ids that each row selects, 1 to [`MAX_TOPK`](crate::MAX_TOPK).
     pub topk: u32,
@@ -81,8 +84,8 @@ impl IndexParams {
     /// Bytes of a stage of one of `index_decode`'s warps: a quarter of a block.
     pub const DECODE_STAGE_BYTES: u32 = (BLOCK / 4 * HEAD_DIM * size_of::<u16>()) as u32;
 
-    /// Bytes of a stage of `index_prefill`: a block.
-    pub const PREFILL_STAGE_BYTES: u32 = (BLOCK * HEAD_DIM * size_of::<u16>()) as u32;
+    /// Bytes of a stage of `index_prefill`: half a block.
+    pub const PREFILL_STAGE_BYTES: u32 = (BLOCK / 2 * HEAD_DIM * size_of::<u16>()) as u32;
 
     /// Bytes that each id of a tile's pairs takes in `index_prefill`.
     pub const PREFILL_ID_BYTES: u32 = Self::PREFILL_PAIRS * size_of::<u64>() as u32;

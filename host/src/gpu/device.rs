@@ -1,3 +1,5 @@
+use super::Ptx;
+
 /// What a plan has to know of a GPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Device {
@@ -19,6 +21,11 @@ impl Device {
     pub(super) fn shared_for_each_of(&self, blocks: u32) -> u32 {
         let share = self.shared_per_multiprocessor / blocks;
         share.saturating_sub(Self::RESERVED_SHARED).min(self.shared_per_block_optin)
+    }
+
+    /// Whether the kernels that it runs can begin while those before them end.
+    pub(super) fn has_dependent_launches(&self) -> bool {
+        Ptx::for_device(self.capability).is_ok_and(|ptx| ptx.has_dependent_launches())
     }
 }
 

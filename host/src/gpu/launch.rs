@@ -3,7 +3,7 @@ use msa_abi::{AttendParams, BlockTopkParams, IndexParams};
 use super::{Device, Kernel};
 use crate::{Error, Route};
 
-/// What an operator launches for a step, on one stream, each launch after the one before has ended.
+/// What an operator launches for a step, on one stream, in order: each launch finds what the one before has written.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
     route: Route,
@@ -43,6 +43,9 @@ pub struct Launch {
     pub threads: u32,
     /// Bytes of dynamic shared memory.
     pub dynamic_shared: u32,
+    /// Whether the launch may have the driver's attribute of this name: it then begins while the one before it ends, and
+    /// waits itself for what it needs of that. Never the first of a plan, which knows nothing of what came before it.
+    pub programmatic_stream_serialization: bool,
     /// What the kernel is given.
     pub params: Params,
 }

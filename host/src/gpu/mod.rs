@@ -5,7 +5,7 @@
 //! | --- | --- | --- |
 //! | operands | [`IndexerOperands`], [`AttentionOperands`]: [`DeviceTensor`]s of the engine's memory | |
 //! | checked problem | what the contract refuses, as far as the host can know it | nothing is launched |
-//! | plan | the problem, a [`Device`] and a [`Workspace`] | a [`Plan`]: up to two [`Launch`]es, each after the other |
+//! | plan | the problem, a [`Device`] and a [`Workspace`] | a [`Plan`]: up to two [`Launch`]es, one after the other |
 //!
 //! # What the host cannot know
 //! Lengths, row offsets, page tables and ids lie on the device, and a captured graph is replayed with others. So a

@@ -67,6 +67,13 @@ impl Ptx {
         self.text
     }
 
+    /// Whether its kernels that depend on others wait for these themselves, so that they may be launched by programmatic
+    /// stream serialization: from 9.0 on.
+    pub fn has_dependent_launches(&self) -> bool {
+        let (Target::Exactly(major, minor) | Target::From(major, minor)) = self.target;
+        (major, minor) >= (9, 0)
+    }
+
     /// Whether devices of a compute capability, major and minor, run it.
     pub fn runs_on(&self, capability: (u32, u32)) -> bool {
         match self.target {
@@ -108,6 +115,17 @@ mod tests {
             assert!(
                 matches!(error, Error::UnsupportedDevice { major: m, minor: n, .. } if (m, n) == (major, minor))
             );
+        }
+    }
+
+    #[test]
+    fn files_that_may_be_launched_early_wait() {
+        for ptx in Ptx::ALL {
+            for step in ["griddepcontrol.launch_dependents;", "griddepcontrol.wait;"] {
+                // Of each of the three pairs of kernels.
+                let expected = if ptx.has_dependent_launches() { 3 } else { 0 };
+                assert_eq!(ptx.text().matches(step).count(), expected, "{step} {}", ptx.name());
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use cuda_std::prelude::*;
 use msa_abi::{AttendParams, HEAD_DIM};
 
 use crate::attended::Attended;
+use crate::dependent_launch::wait_for_last;
 use crate::div_rem::div_rem;
 use crate::softmax::Sums;
 
@@ -26,6 +27,7 @@ pub unsafe fn attend_combine(params: AttendParams) {
     let row_offsets = GlobalPtr::<u32>::from_address(params.batch.row_offsets.address());
     // SAFETY: it holds one more number than there are requests.
     let rows = unsafe { row_offsets.add(u64::from(params.batch.batch)).read_constant() };
+    wait_for_last();
     if row >= rows || head >= params.kv_heads * params.group {
         return; // Padding of a captured bucket, or of the grid.
     }

@@ -31,6 +31,7 @@ use self::result::Results;
 use self::shared_plan::SharedPlan;
 use crate::block_lists::BlockLists;
 use crate::block_ring::BlockRing;
+use crate::dependent_launch::let_next_begin;
 use crate::div_rem::div_rem;
 use crate::queries::load_queries;
 use crate::request::{Request, keys_before};
@@ -42,8 +43,8 @@ use crate::request::{Request, keys_before};
 /// The operands have the shapes that the fields of `params` tell, and the launch is as its documentation asks.
 #[kernel(max_threads = 128)]
 pub unsafe fn attend_decode(params: AttendParams) {
-    let (split, kv_head) = (thread::block_idx_x(), thread::block_idx_y());
-    let (request, tile) = div_rem(thread::block_idx_z(), params.row_tiles);
+    let (request, tile) = div_rem(thread::block_idx_x(), params.row_tiles);
+    let (kv_head, split) = (thread::block_idx_y(), thread::block_idx_z());
     // SAFETY: the grid is as the parameters tell.
     let request = unsafe { Request::load(&params.batch, request) };
     let first = tile * params.tile_rows;
@@ -71,6 +72,7 @@ pub unsafe fn attend_decode(params: AttendParams) {
     // and its next copy, and between a copy's arrival and its use.
     unsafe {
         ring.start();
+        let_next_begin();
         for nth in begin..end {
             let keys = ring.keys(nth);
             let block = lists.block(nth);

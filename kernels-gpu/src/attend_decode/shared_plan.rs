@@ -1,7 +1,7 @@
 use cuda_std::prelude::*;
 use msa_abi::{AttendParams, BLOCK, HEAD_DIM};
 
-use crate::block_ring::Stages;
+use crate::block_ring::BlockStages;
 use crate::queries::HEADS;
 use crate::row_tile::RowTile;
 use crate::softmax::Sums;
@@ -14,7 +14,7 @@ pub(super) const WARPS: u32 = AttendParams::THREADS / warp::WARP_SIZE;
 #[derive(Clone, Copy)]
 pub(super) struct SharedPlan {
     /// `[stages]` of `[BLOCK]` rows
-    pub(super) stages: Stages,
+    pub(super) stages: BlockStages,
     /// `[tile_rows]` of `[HEADS]` rows: queries
     queries: SharedPtr<[u32; 4]>,
     /// `[tile_rows]` of `[HEADS]` rows: weights of a block's keys
@@ -35,7 +35,7 @@ impl SharedPlan {
     #[inline(always)]
     pub(super) fn new(params: &AttendParams) -> Self {
         let rows = params.tile_rows;
-        let stages = Stages::new(shared::dynamic_shared(), params.stages);
+        let stages = BlockStages::new(shared::dynamic_shared(), params.stages);
         let queries = stages.end();
         let weights = queries.byte_add(rows * ROWS);
         let totals = weights.byte_add(rows * ROWS).cast();
@@ -90,4 +90,5 @@ const _: () = {
     let per_head = size_of::<Sums>() as u32 + 4 + 8;
     let bytes = 2 * ROWS + 4 * AttendParams::THREADS * 16 + WARPS * HEADS * per_head;
     assert!(bytes == AttendParams::ROW_BYTES);
+    assert!(BlockStages::BYTES == AttendParams::STAGE_BYTES);
 };

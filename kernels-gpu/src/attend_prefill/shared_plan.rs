@@ -1,13 +1,13 @@
 use cuda_std::prelude::*;
 use msa_abi::AttendParams;
 
-use crate::block_ring::Stages;
+use crate::block_ring::BlockStages;
 
 /// Where everything is in the dynamic shared memory.
 #[derive(Clone, Copy)]
 pub(super) struct SharedPlan {
     /// `[stages]` of `[BLOCK]` rows; at first the last one has the queries of the tile
-    pub(super) stages: Stages,
+    pub(super) stages: BlockStages,
     /// `[4, PREFILL_ROWS * topk]`: see [`BlockLists`](crate::block_lists::BlockLists)
     pub(super) ids: SharedPtr<u32>,
 }
@@ -15,7 +15,7 @@ pub(super) struct SharedPlan {
 impl SharedPlan {
     #[inline(always)]
     pub(super) fn new(params: &AttendParams) -> Self {
-        let stages = Stages::new(shared::dynamic_shared(), params.stages);
+        let stages = BlockStages::new(shared::dynamic_shared(), params.stages);
         Self { stages, ids: stages.end().cast() }
     }
 }

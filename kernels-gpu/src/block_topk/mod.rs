@@ -5,6 +5,7 @@
 //! | step | who | does |
 //! | --- | --- | --- |
 //! | horizon | each warp | finds the row's request, and so how many blocks it has; padding ends here |
+//! | | | *wait for the scores* |
 //! | keys | each thread | reads its scores, puts the forced ones in their place, keeps their ranks |
 //! | | | *barrier* |
 //! | selection | all threads | as the module `select` tells |
@@ -16,6 +17,7 @@ use cuda_std::prelude::*;
 use msa_abi::{BlockTopkParams, MAX_BLOCKS};
 
 use self::row_keys::RowKeys;
+use crate::dependent_launch::wait_for_last;
 use crate::select::{Forced, IdList, SharedPlan, select};
 
 /// Selects each row's blocks. [`BlockTopkParams`] says how to launch it.
@@ -35,7 +37,9 @@ pub unsafe fn block_topk(params: BlockTopkParams) {
     // SAFETY: the caller vouches for the parameters, and each block of the grid has its own line.
     let list = unsafe { IdList::of_line(params.block_ids, topk, line) };
     // SAFETY: the caller vouches for the parameters; every warp is here.
-    let Some(blocks) = (unsafe { horizon::blocks_of_row(&params, row) }) else {
+    let blocks = unsafe { horizon::blocks_of_row(&params, row) };
+    wait_for_last();
+    let Some(blocks) = blocks else {
         return list.leave_empty(0);
     };
     let forced = Forced::new(blocks, params.init_blocks, params.local_blocks);

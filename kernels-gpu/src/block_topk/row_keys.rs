@@ -46,8 +46,7 @@ impl RowKeys {
         keys.for_each_group(|place, ids| {
             // Without a branch, all loads are on their way before the first is used.
             // SAFETY: the index is below `blocks`.
-            let raw =
-                ids.map(|id| unsafe { scores.add(u64::from(id.min(blocks - 1))).read_constant() });
+            let raw = ids.map(|id| unsafe { scores.add(u64::from(id.min(blocks - 1))).read() });
             let ranks = from_fn(|nth| {
                 let id = ids[nth];
                 let rank = ScoreRank::of(forced.score(id, raw[nth]));

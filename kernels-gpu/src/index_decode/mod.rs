@@ -17,7 +17,6 @@
 //!
 //! [`block_topk`](crate::block_topk) selects from the scores.
 
-mod ring;
 mod shared_plan;
 
 use core::array::from_fn;
@@ -26,13 +25,20 @@ use cuda_std::prelude::*;
 use cuda_std::ptx;
 use msa_abi::{BLOCK, IndexParams};
 
-use self::ring::{QUARTER, QUARTERS, Ring};
 use self::shared_plan::{SharedPlan, WARPS};
+use crate::dependent_launch::let_next_begin;
 use crate::fragment::{Part, row_max};
+use crate::key_ring::KeyRing;
 use crate::page_ids::PageIds;
 use crate::pair_tile::{Pair, PairTile};
 use crate::row_tile::RowTile;
 use crate::share_out::share_out;
+
+/// Parts of a block that come one after the other.
+const QUARTERS: u32 = 4;
+
+/// Keys of one of them.
+const QUARTER: u32 = BLOCK as u32 / QUARTERS;
 
 /// Scores each row's blocks. [`IndexParams`] says how to launch it.
 ///
@@ -43,20 +49,22 @@ use crate::share_out::share_out;
 pub unsafe fn index_decode(params: IndexParams) {
     const PAIRS: u32 = IndexParams::DECODE_PAIRS;
     // SAFETY: the grid is as the parameters tell.
-    let Some(tile) = (unsafe { PairTile::load::<PAIRS>(&params, thread::block_idx_y()) }) else {
+    let Some(tile) = (unsafe { PairTile::load::<PAIRS>(&params, thread::block_idx_x()) }) else {
         return; // A request with fewer tokens than others, or a slot of a bucket that is not used.
     };
     let blocks = tile.blocks(params.cache.table_width.min(params.score_stride));
     let plan = SharedPlan::new(&params);
     let warp = thread::thread_idx_x() / warp::WARP_SIZE;
-    let (first, stride) = (thread::block_idx_x() * WARPS + warp, params.splits * WARPS);
+    let (first, stride) = (thread::block_idx_y() * WARPS + warp, params.splits * WARPS);
 
+    type Ring = KeyRing<{ warp::WARP_SIZE }, QUARTER>;
     // SAFETY: the caller vouches for the operands. The keys are on their way before anything waits for the queries;
     // all threads come to the barrier.
     let (mut ring, queries): (_, [[u32; 4]; RowTile::STEPS as usize]) = unsafe {
         let pages = PageIds::new(&params.cache, tile.request, first, stride, blocks);
-        let mut ring = Ring::new(&params, tile.request, pages, plan);
+        let mut ring = Ring::new(&params.cache, tile.request, pages, plan.stages);
         ring.start_first();
+        let_next_begin();
         share_out(PAIRS * RowTile::CHUNKS, |at| {
             let (pair, chunk) = (at / RowTile::CHUNKS, at % RowTile::CHUNKS);
             let query = tile.query(&params, pair, chunk);

@@ -8,6 +8,7 @@
 use cuda_std::prelude::*;
 use msa_abi::IndexParams;
 
+use crate::dependent_launch::wait_for_last;
 use crate::div_rem::div_rem;
 use crate::select::{IdList, Key, Keys, SharedPlan, select};
 use crate::share_out::share_out;
@@ -31,6 +32,7 @@ pub unsafe fn index_merge(params: IndexParams) {
         let used = row_offsets.add(u64::from(params.batch.batch)).read_constant();
         (IdList::of_line(params.block_ids, topk, line), used)
     };
+    wait_for_last();
     if row >= used {
         return list.leave_empty(0); // Padding of a captured bucket.
     }
@@ -66,7 +68,7 @@ impl Keys for PartialKeys {
             let (part, slot) = div_rem(nth, self.topk);
             let at = u64::from(part) * self.part_stride + u64::from(slot);
             // SAFETY: every part has written its keys, also where there is none.
-            let key = unsafe { self.first.add(at).read_constant() };
+            let key = unsafe { self.first.add(at).read() };
             if key != Key::LAST {
                 visit(key);
             }

@@ -1,14 +1,15 @@
 //! Scores and selection for requests with many new tokens: prefill.
 //!
 //! A block of threads has a tile of 128 pairs of a row and an index head, and a part of the blocks that any of them
-//! sees. Each block comes to shared memory once, through a ring of stages. Each warp has 32 of the pairs, two fragments
+//! sees. Each block comes to shared memory once, in halves, through a ring of stages. Each warp has 32 of the pairs, two fragments
 //! of rows, so that what it reads of the keys serves twice; and each lane selects for one pair.
 //!
 //! | step | who | does |
 //! | --- | --- | --- |
 //! | queries | a warp | by way of a free stage to registers, as operand A |
-//! | keys *arrive* | | *barrier*; the copy of a later block starts |
-//! | products | a warp | of its 32 queries and 32 keys at a time; what a pair does not see is -inf |
+//! | keys *arrive* | | *barrier*; the copy of a later half starts |
+//! | products | a warp | of its 32 queries and the half's 64 keys; what a pair does not see is -inf |
+//! | | | *back to keys, until the block is complete* |
 //! | maximum | a warp | of a pair's keys among its four lanes, each of which gets that of one of their four pairs |
 //! | selection | a lane | replaces the last key that its pair has selected, if this block's comes before it |
 //! | | | *back to keys, for the next block* |
@@ -17,7 +18,6 @@
 //! A block's score is computed as by [`index_decode`](crate::index_decode), and so has the same bits.
 
 mod heap;
-mod ring;
 mod selection;
 mod shared_plan;
 
@@ -27,14 +27,14 @@ use cuda_std::prelude::*;
 use cuda_std::ptx;
 use msa_abi::{BLOCK, IndexParams};
 
-use self::ring::Ring;
 use self::selection::Selection;
 use self::shared_plan::SharedPlan;
+use crate::dependent_launch::let_next_begin;
 use crate::div_rem::div_rem;
 use crate::fragment::Part;
+use crate::key_ring::KeyRing;
 use crate::page_ids::PageIds;
 use crate::pair_tile::PairTile;
-use crate::request::keys_before;
 use crate::row_tile::RowTile;
 use crate::select::IdList;
 
@@ -44,8 +44,18 @@ const WARP_PAIRS: u32 = 32;
 /// Fragments of 16 pairs that a warp has.
 const FRAGMENTS: usize = WARP_PAIRS as usize / 16;
 
-/// Keys that a warp multiplies with at a time.
-const AT_ONCE: u32 = 32;
+/// Pairs of a fragment: so many of a warp's queries wait in shared memory at a time.
+const PAIRS_AT_ONCE: u32 = WARP_PAIRS / FRAGMENTS as u32;
+
+/// Warps of a block.
+const WARPS: u32 = IndexParams::THREADS / warp::WARP_SIZE;
+
+/// Parts of a block that come one after the other. Whole blocks would leave no room for the longest lists where a block
+/// of threads has no more than 99 KiB.
+const HALVES: u32 = 2;
+
+/// Keys of one of them.
+const HALF: u32 = BLOCK as u32 / HALVES;
 
 /// Selects each row's blocks, or the first of a part of them. [`IndexParams`] says how to launch it.
 ///
@@ -55,7 +65,7 @@ const AT_ONCE: u32 = 32;
 #[kernel(max_threads = 128, min_blocks = 2)]
 pub unsafe fn index_prefill(params: IndexParams) {
     const PAIRS: u32 = IndexParams::PREFILL_PAIRS;
-    let (split, nth) = (thread::block_idx_x(), thread::block_idx_y());
+    let (nth, split) = (thread::block_idx_x(), thread::block_idx_y());
     if params.splits == 1 {
         // SAFETY: the caller vouches for the operands.
         unsafe { leave_padding_empty(&params) };
@@ -71,24 +81,15 @@ pub unsafe fn index_prefill(params: IndexParams) {
     let first_pair = thread::thread_idx_x() / warp::WARP_SIZE * WARP_PAIRS;
     let part = Part::of_lane();
 
+    type Ring = KeyRing<{ IndexParams::THREADS }, HALF>;
     // SAFETY: the caller vouches for the operands. The keys are on their way before anything waits for the queries,
-    // which lie where no key comes before all have read them; of the stage a warp uses its own rows.
+    // which lie where no key comes before all have read them.
     let (mut ring, queries) = unsafe {
         let pages = PageIds::new(&params.cache, tile.request, begin, 1, end);
-        let mut ring = Ring::new(&params, tile.request, pages, plan);
+        let mut ring = Ring::new(&params.cache, tile.request, pages, plan.stages);
         ring.start_first();
-        let place = ring.spare();
-        let mut at = warp::lane_id();
-        while at < WARP_PAIRS * RowTile::CHUNKS {
-            let (pair, chunk) = (first_pair + at / RowTile::CHUNKS, at % RowTile::CHUNKS);
-            place.chunk(pair, chunk).write(tile.query(&params, pair, chunk));
-            at += warp::WARP_SIZE;
-        }
-        warp::sync_warp(u32::MAX);
-        let queries: Queries = from_fn(|step| {
-            from_fn(|fragment| place.a(first_pair + 16 * fragment as u32, step as u32))
-        });
-        (ring, queries)
+        let_next_begin();
+        (ring, queries(&params, tile, first_pair, plan.stages.last()))
     };
 
     let horizons: [[u32; 2]; FRAGMENTS] =
@@ -98,42 +99,47 @@ pub unsafe fn index_prefill(params: IndexParams) {
     let own_pair = pair(part.column as usize / 4, part.column as usize / 2 % 2, part);
     // SAFETY: the plan is this block's.
     let mut selection = unsafe { Selection::new(&params, tile, first_pair + own_pair, plan) };
-    for block in begin..end {
-        // SAFETY: all threads come here for each block in turn.
+    let (mut first_key, mut maxima) = (begin * BLOCK as u32, NO_MAXIMA);
+    while first_key < end * BLOCK as u32 {
+        // SAFETY: all threads come here for each half in turn.
         let keys = unsafe { ring.arrived() };
-        let (seen_by_all, seen_by_any) =
-            (keys_before(shortest, block), keys_before(longest, block));
-        let mut maxima = [[f32::NEG_INFINITY; 2]; FRAGMENTS];
-        let mut first_key = 0;
-        while first_key < seen_by_any {
+        if first_key < longest {
             // SAFETY: all lanes of the warp are together.
-            let products = unsafe { products(&queries, keys, first_key) };
-            if first_key + AT_ONCE <= seen_by_all {
+            let products = unsafe { products(&queries, keys) };
+            if first_key + HALF <= shortest {
                 join(&mut maxima, &products, |_, _, product| product * params.scale);
             } else {
-                let first = block * BLOCK as u32 + first_key + part.column;
                 join(&mut maxima, &products, |[fragment, half], key, product| {
-                    let is_seen = first + key < horizons[fragment][half];
+                    let is_seen = first_key + part.column + key < horizons[fragment][half];
                     if is_seen { product * params.scale } else { f32::NEG_INFINITY }
                 });
             }
-            first_key += AT_ONCE;
         }
-        // SAFETY: all lanes are together; the selection is not finished.
-        unsafe {
-            let score = share_maxima(maxima, part);
-            selection.consider(block, score);
+        first_key += HALF;
+        if first_key.is_multiple_of(BLOCK as u32) {
+            // SAFETY: all lanes are together; the selection is not finished.
+            unsafe {
+                let score = share_maxima(maxima, part);
+                selection.consider(first_key / BLOCK as u32 - 1, score);
+            }
+            maxima = NO_MAXIMA;
         }
     }
     // SAFETY: all lanes are together, and each warp has its own pairs.
     unsafe { selection.finish(&params, split) }
 }
 
-/// Operands A: `[step][fragment]`.
-type Queries = [[[u32; 4]; FRAGMENTS]; RowTile::STEPS as usize];
+/// Operands A: `[fragment][step]`.
+type Queries = [[[u32; 4]; RowTile::STEPS as usize]; FRAGMENTS];
 
 /// `[fragment][8 keys][element of a fragment]`: rows are pairs, columns are keys.
-type Products = [[[f32; 4]; AT_ONCE as usize / 8]; FRAGMENTS];
+type Products = [[[f32; 4]; HALF as usize / 8]; FRAGMENTS];
+
+/// The largest score of each of a lane's pairs: `[fragment][half of it]`.
+type Maxima = [[f32; 2]; FRAGMENTS];
+
+/// Of no keys.
+const NO_MAXIMA: Maxima = [[f32::NEG_INFINITY; 2]; FRAGMENTS];
 
 /// The place among a warp's pairs of one that a lane has in its fragments.
 #[inline(always)]
@@ -141,23 +147,57 @@ const fn pair(fragment: usize, half: usize, part: Part) -> u32 {
     16 * fragment as u32 + 8 * half as u32 + part.row
 }
 
-/// A warp: the products of its queries with 32 keys.
+/// A warp: its queries, by way of rows of a tile that are this warp's alone.
+///
+/// # Safety
+///
+/// `params` are the kernel's, whose tile of pairs this is. All lanes come together, and nobody else touches `place` but
+/// the other warps, here.
+#[inline(always)]
+unsafe fn queries(
+    params: &IndexParams,
+    tile: PairTile,
+    first_pair: u32,
+    place: RowTile,
+) -> Queries {
+    let first_row = first_pair / WARP_PAIRS * PAIRS_AT_ONCE;
+    from_fn(|fragment| {
+        let first_pair = first_pair + PAIRS_AT_ONCE * fragment as u32;
+        let mut at = warp::lane_id();
+        // SAFETY: the caller's promise. Each lane writes places of its own, and the warp meets before they are read, and
+        // before they are written again.
+        unsafe {
+            while at < PAIRS_AT_ONCE * RowTile::CHUNKS {
+                let (nth, chunk) = (at / RowTile::CHUNKS, at % RowTile::CHUNKS);
+                let query = tile.query(params, first_pair + nth, chunk);
+                place.chunk(first_row + nth, chunk).write(query);
+                at += warp::WARP_SIZE;
+            }
+            warp::sync_warp(u32::MAX);
+            let queries = from_fn(|step| place.a(first_row, step as u32));
+            warp::sync_warp(u32::MAX);
+            queries
+        }
+    })
+}
+
+/// A warp: the products of its queries with half a block's keys.
 ///
 /// # Safety
 ///
 /// All lanes come together, and the keys are there.
 #[inline(always)]
-unsafe fn products(queries: &Queries, keys: RowTile, first_key: u32) -> Products {
+unsafe fn products(queries: &Queries, keys: RowTile) -> Products {
     let mut products: Products = [[[0.0; 4]; _]; _];
-    for (step, queries) in (0..).zip(queries) {
-        for two in 0..AT_ONCE as usize / 16 {
+    for step in 0..RowTile::STEPS {
+        for two in 0..HALF as usize / 16 {
             // SAFETY: the caller's promise.
             unsafe {
-                let [b, c] = keys.b_of_rows(first_key + 16 * two as u32, step);
-                for (a, products) in queries.iter().zip(&mut products) {
-                    products[2 * two] = ptx::mma_m16n8k16_f32_bf16(*a, b, products[2 * two]);
-                    products[2 * two + 1] =
-                        ptx::mma_m16n8k16_f32_bf16(*a, c, products[2 * two + 1]);
+                let [b, c] = keys.b_of_rows(16 * two as u32, step);
+                for (queries, products) in queries.iter().zip(&mut products) {
+                    let a = queries[step as usize];
+                    products[2 * two] = ptx::mma_m16n8k16_f32_bf16(a, b, products[2 * two]);
+                    products[2 * two + 1] = ptx::mma_m16n8k16_f32_bf16(a, c, products[2 * two + 1]);
                 }
             }
         }
@@ -168,11 +208,7 @@ unsafe fn products(queries: &Queries, keys: RowTile, first_key: u32) -> Products
 /// One lane: the maxima of its pairs, and of what `score` makes of their products. It is told which pair it is, and
 /// which key, as counted from the lane's first.
 #[inline(always)]
-fn join(
-    maxima: &mut [[f32; 2]; FRAGMENTS],
-    products: &Products,
-    score: impl Fn([usize; 2], u32, f32) -> f32,
-) {
+fn join(maxima: &mut Maxima, products: &Products, score: impl Fn([usize; 2], u32, f32) -> f32) {
     for (fragment, products) in products.iter().enumerate() {
         for (tile, products) in products.iter().enumerate() {
             for (at, product) in products.iter().enumerate() {
@@ -192,7 +228,7 @@ fn join(
 ///
 /// All lanes come together.
 #[inline(always)]
-unsafe fn share_maxima(maxima: [[f32; 2]; FRAGMENTS], part: Part) -> f32 {
+unsafe fn share_maxima(maxima: Maxima, part: Part) -> f32 {
     // SAFETY: the caller brings all lanes together.
     let exchange = |[a, b]: [f32; 2], takes_second: bool, distance: u32| unsafe {
         let (kept, given) = if takes_second { (b, a) } else { (a, b) };
@@ -212,14 +248,14 @@ unsafe fn leave_padding_empty(params: &IndexParams) {
     let row_offsets = GlobalPtr::<u32>::from_address(params.batch.row_offsets.address());
     // SAFETY: there is one more offset than there are requests.
     let used = unsafe { row_offsets.add(u64::from(params.batch.batch)).read_constant() };
-    let mut row = used + thread::block_idx_y();
+    let mut row = used + thread::block_idx_x();
     while row < params.batch.rows {
         for head in 0..params.index_heads {
             let line = u64::from(head) * u64::from(params.batch.rows) + u64::from(row);
             // SAFETY: the rows are shared out among the grid.
             unsafe { IdList::of_line(params.block_ids, params.topk, line).leave_empty(0) };
         }
-        row += thread::grid_dim_y();
+        row += thread::grid_dim_x();
     }
 }
 

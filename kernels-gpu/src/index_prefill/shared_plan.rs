@@ -1,14 +1,15 @@
 use cuda_std::prelude::*;
-use msa_abi::{BLOCK, IndexParams};
+use msa_abi::IndexParams;
 
-use crate::row_tile::{Chunk, RowTile};
+use super::{HALF, PAIRS_AT_ONCE, WARPS};
 use crate::select::Key;
+use crate::stages::Stages;
 
 /// Where everything is in the dynamic shared memory.
 #[derive(Clone, Copy)]
 pub(super) struct SharedPlan {
-    /// `[stages]` of `[BLOCK]` rows
-    stages: SharedPtr<Chunk>,
+    /// `[stages]` of `[HALF]` rows; at first the last one has queries
+    pub(super) stages: Stages<HALF>,
     /// `[warps, topk, 32]`; this lane's first
     keys: SharedPtr<Key>,
 }
@@ -16,16 +17,10 @@ pub(super) struct SharedPlan {
 impl SharedPlan {
     #[inline(always)]
     pub(super) fn new(params: &IndexParams) -> Self {
-        let stages = shared::dynamic_shared::<Chunk>();
+        let stages = Stages::new(shared::dynamic_shared(), params.stages);
         let warp = thread::thread_idx_x() / warp::WARP_SIZE;
-        let keys = stages.byte_add(params.stages * IndexParams::PREFILL_STAGE_BYTES).cast::<Key>();
+        let keys = stages.end().cast::<Key>();
         Self { stages, keys: keys.add(warp * params.topk * warp::WARP_SIZE + warp::lane_id()) }
-    }
-
-    /// The `nth` stage.
-    #[inline(always)]
-    pub(super) fn stage(self, nth: u32) -> RowTile {
-        RowTile::at(self.stages.byte_add(nth * IndexParams::PREFILL_STAGE_BYTES))
     }
 
     /// The first key of this lane's pair; the next one is 32 on.
@@ -36,8 +31,7 @@ impl SharedPlan {
 }
 
 const _: () = {
-    let row = RowTile::CHUNKS * size_of::<Chunk>() as u32;
-    assert!(IndexParams::PREFILL_STAGE_BYTES == BLOCK as u32 * row);
-    // A tile's queries wait in a stage.
-    assert!(IndexParams::PREFILL_PAIRS <= BLOCK as u32);
+    assert!(IndexParams::PREFILL_STAGE_BYTES == Stages::<HALF>::BYTES);
+    // Queries of all warps wait in a stage.
+    assert!(WARPS * PAIRS_AT_ONCE <= HALF);
 };

@@ -22,10 +22,10 @@ pub fn attend(
     split: Split,
     order: Order,
 ) -> Result<Attended, Fault> {
-    let attention = Attention::new(trace, ids, target, split);
-    let (step, params) = (&attention.step, &attention.params);
+    let mut attention = Attention::new(trace, ids, target, split);
+    let (step, params) = (&mut attention.step, &attention.params);
     let launch = Launch {
-        grid: [split.splits, params.kv_heads, params.batch.batch * params.row_tiles],
+        grid: [params.batch.batch * params.row_tiles, params.kv_heads, split.splits],
         block: [AttendParams::THREADS, 1, 1],
         dynamic_shared: AttendParams::shared_bytes(split.tile_rows, params.topk, split.stages),
         ..Launch::default()
@@ -35,6 +35,7 @@ pub fn attend(
         let launch = Launch {
             grid: [params.batch.rows, (params.kv_heads * params.group).div_ceil(4), 1],
             block: [AttendParams::COMBINE_THREADS, 1, 1],
+            early: true,
             ..Launch::default()
         };
         counters.push(step.launch("attend_combine", &launch, order, params)?);

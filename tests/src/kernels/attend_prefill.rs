@@ -23,7 +23,7 @@ pub fn attend(
     order: Order,
 ) -> Result<Attended, Fault> {
     let split = Split { splits: 1, tile_rows: AttendParams::PREFILL_ROWS, stages };
-    let attention = Attention::new(trace, ids, target, split);
+    let mut attention = Attention::new(trace, ids, target, split);
     let params = &attention.params;
     let launch = Launch {
         grid: [params.batch.batch * params.row_tiles, params.kv_heads, 1],

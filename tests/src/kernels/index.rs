@@ -56,7 +56,7 @@ pub fn decode(
     split: Split,
     order: Order,
 ) -> Result<Scored, Fault> {
-    let step = Step::indexer(target, trace, padding);
+    let mut step = Step::indexer(target, trace, padding);
     let params = params(&step, trace, split, IndexParams::DECODE_PAIRS);
     let rows = step.batch.rows;
     let lines = (params.index_heads * rows) as usize;
@@ -87,6 +87,7 @@ pub fn decode(
         grid: [rows, params.index_heads, 1],
         block: [64, 1, 1],
         dynamic_shared: BlockTopkParams::shared_bytes(max_blocks, 64),
+        early: true,
         ..Launch::default()
     };
     let selecting = step.launch("block_topk", &launch, order, &topk)?;
@@ -112,7 +113,7 @@ pub fn prefill(
     split: Split,
     order: Order,
 ) -> Result<Selected, Fault> {
-    let step = Step::indexer(target, trace, padding);
+    let mut step = Step::indexer(target, trace, padding);
     let params = params(&step, trace, split, IndexParams::PREFILL_PAIRS);
     let launch = Launch {
         dynamic_shared: IndexParams::prefill_shared_bytes(params.topk, split.stages),
@@ -123,6 +124,7 @@ pub fn prefill(
         let launch = Launch {
             grid: [params.batch.rows, params.index_heads, 1],
             block: [IndexParams::MERGE_THREADS, 1, 1],
+            early: true,
             ..Launch::default()
         };
         counters.push(step.launch("index_merge", &launch, order, &params)?);
@@ -153,7 +155,8 @@ fn params(step: &Step, trace: &Trace, split: Split, pairs: u32) -> IndexParams {
         // One more than there are blocks.
         score_stride: horizon.div_ceil(128).max(1) + 1,
         splits: split.splits,
-        pair_tiles: longest.div_ceil(pairs),
+        // A launch is for as many rows as there may be, also where there are none.
+        pair_tiles: longest.div_ceil(pairs).max(1),
         stages: split.stages,
         topk: trace.selection.topk as u32,
         init_blocks: trace.selection.init_blocks as u32,
@@ -164,7 +167,7 @@ fn params(step: &Step, trace: &Trace, split: Split, pairs: u32) -> IndexParams {
 
 fn launch(params: &IndexParams) -> Launch {
     Launch {
-        grid: [params.splits, params.batch.batch * params.pair_tiles, 1],
+        grid: [params.batch.batch * params.pair_tiles, params.splits, 1],
         block: [IndexParams::THREADS, 1, 1],
         ..Launch::default()
     }

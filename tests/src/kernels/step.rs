@@ -1,6 +1,6 @@
 use cuda_sim::counters::Counters;
 use cuda_sim::fault::Fault;
-use cuda_sim::{Launch, Machine, Module, Order};
+use cuda_sim::{Launch, Machine, Module, Order, Stream};
 use half::bf16;
 use msa::BLOCK;
 use msa::trace::{Tensor, Trace};
@@ -12,6 +12,7 @@ use crate::oracle;
 pub(super) struct Step {
     machine: Machine,
     module: Module,
+    stream: Stream,
     pub(super) batch: BatchParams,
     /// bf16 `[rows, heads, 128]`: the operator's queries
     pub(super) q: DevicePtr<u16>,
@@ -52,7 +53,7 @@ impl Step {
         };
         let cache = cache(&machine, pages, table, trace.layer_idx);
         let q = upload_bf16(&machine, q.data());
-        Self { machine, module, batch, q, cache }
+        Self { machine, module, stream: Stream::default(), batch, q, cache }
     }
 
     /// Some values on the device.
@@ -76,16 +77,23 @@ impl Step {
         bytes.chunks(size_of::<T>()).map(bytemuck::pod_read_unaligned).collect()
     }
 
-    /// Runs a kernel.
+    /// Runs a kernel, after those that were run before.
+    ///
+    /// # Panics
+    /// If there is no such kernel, or the device has not so much shared memory for a block.
     pub(super) fn launch<P: bytemuck::NoUninit>(
-        &self,
+        &mut self,
         kernel: &str,
         launch: &Launch,
         order: Order,
         params: &P,
     ) -> Result<Counters, Fault> {
         let function = self.module.function(kernel).unwrap_or_else(|| panic!("no {kernel}"));
-        self.machine.launch(&function, launch, order, bytemuck::bytes_of(params))
+        let shared = function.static_shared() + launch.dynamic_shared;
+        let available = self.machine.device().shared_per_block_optin;
+        assert!(shared <= available, "{kernel}: {shared} bytes of shared memory of {available}");
+        let params = bytemuck::bytes_of(params);
+        self.machine.launch_in(&mut self.stream, &function, launch, order, params)
     }
 }
 

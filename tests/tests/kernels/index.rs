@@ -111,7 +111,7 @@ fn decode_is_right_on_every_device() {
     let exact = exact(1, 2, &[(4, 1000), (1, 2600)]).trace();
     for (seed, target) in (0..).zip(FILES) {
         for order in [Order::InTurn, Order::Random(seed)] {
-            let split = Split { splits: 2, stages: 3 };
+            let split = Split { splits: 2, stages: 2 };
             run_decode(&recipe.trace(), 2, target, split, order);
             run_decode(&exact, 0, target, split, order);
         }
@@ -231,6 +231,32 @@ fn lists_of_every_length_and_order_are_right() {
                 run_prefill(&recipe.trace(), 1, FILES[1], split, Order::Random(seed));
             }
         }
+    }
+}
+
+#[test]
+fn padding_selects_nothing_whoever_else_is_there() {
+    let batches: [&[(usize, usize)]; 3] = [&[(0, 300)], &[(0, 0), (0, 5000)], &[(0, 9), (11, 200)]];
+    for batch in batches {
+        for (splits, id_order) in [(1, IdOrder::Score), (3, IdOrder::Ascending)] {
+            let recipe = Recipe { selection: selection(40, 0, 1, id_order), ..exact(8, 2, batch) };
+            let split = Split { splits, stages: 2 };
+            run_prefill(&recipe.trace(), 300, FILES[1], split, Order::Random(1));
+            run_decode(&recipe.trace(), 300, FILES[1], split, Order::Random(2));
+        }
+    }
+}
+
+/// A block of threads has 99 KiB of shared memory there.
+#[test]
+fn the_longest_lists_fit_the_smallest_device() {
+    let recipe = Recipe {
+        selection: selection(64, 1, 1, IdOrder::Score),
+        ..exact(9, 2, &[(70, 9000), (3, 200)])
+    };
+    let trace = recipe.trace();
+    for splits in [1, 3] {
+        run_prefill(&trace, 1, FILES[4], Split { splits, stages: 2 }, Order::Random(3));
     }
 }
 

@@ -5,7 +5,7 @@ use msa::gpu::{
     Launch, Limits, Params, Plan, Workspace, attention_workspace_bytes, indexer_workspace_bytes,
 };
 use msa::{Error, Selection};
-use msa_abi::{AttendParams, IndexParams};
+use msa_abi::{AttendParams, IndexParams, MAX_SPECULATIVE, MAX_TOPK};
 use proptest::prelude::*;
 
 const A100: Device = device((8, 0), 108, 163, 164);
@@ -168,7 +168,9 @@ fn assert_sound(plan: &Plan, step: &Step, device: &Device) {
     }
     assert_eq!((end - START).next_multiple_of(256), plan.workspace_bytes() as u64);
     assert!(plan.launches().count() > 0);
-    for launch in plan.launches() {
+    for (nth, launch) in plan.launches().enumerate() {
+        let may_overlap = nth > 0 && device.capability >= (9, 0);
+        assert_eq!(launch.programmatic_stream_serialization, may_overlap, "{launch:?}");
         assert!(launch.dynamic_shared <= device.shared_per_block_optin, "{launch:?}");
         assert!(launch.grid.iter().all(|&blocks| blocks > 0), "{launch:?}");
         assert_work(launch, step);
@@ -183,14 +185,14 @@ fn assert_work(launch: &Launch, step: &Step) {
     let pairs = length * step.kv_heads;
     match (launch.kernel, launch.params) {
         (Kernel::IndexDecode, Params::Index(params)) => {
-            assert_eq!([x, y, z], [params.splits, batch * params.pair_tiles, 1]);
+            assert_eq!([x, y, z], [batch * params.pair_tiles, params.splits, 1]);
             assert_covered(pairs, params.pair_tiles, IndexParams::DECODE_PAIRS);
             assert!(params.splits <= params.cache.table_width);
             assert!(params.score_stride >= params.cache.table_width);
             assert!((2..=IndexParams::MAX_STAGES).contains(&params.stages));
         }
         (Kernel::IndexPrefill, Params::Index(params)) => {
-            assert_eq!([x, y, z], [params.splits, batch * params.pair_tiles, 1]);
+            assert_eq!([x, y, z], [batch * params.pair_tiles, params.splits, 1]);
             assert_covered(pairs, params.pair_tiles, IndexParams::PREFILL_PAIRS);
             assert!((2..=IndexParams::MAX_STAGES).contains(&params.stages));
         }
@@ -203,7 +205,7 @@ fn assert_work(launch: &Launch, step: &Step) {
             assert!(launch.threads.is_multiple_of(32) && (32..=512).contains(&launch.threads));
         }
         (Kernel::AttendDecode, Params::Attend(params)) => {
-            assert_eq!([x, y, z], [params.splits, heads, batch * params.row_tiles]);
+            assert_eq!([x, y, z], [batch * params.row_tiles, heads, params.splits]);
             assert_covered(length, params.row_tiles, params.tile_rows);
             assert!(params.splits <= params.topk * params.tile_rows && params.tile_rows <= 8);
             assert!((2..=AttendParams::MAX_STAGES).contains(&params.stages));
@@ -233,22 +235,11 @@ proptest! {
             table_width: limits.table_width * more[0],
             ..limits
         };
-        match step.index(&device, ENDLESS) {
-            Ok(plan) => {
-                assert_sound(&plan, &step, &device);
-                for limits in [limits, larger] {
-                    let bound = indexer_workspace_bytes(&limits, &device);
-                    prop_assert!(plan.workspace_bytes() <= bound, "{bound} of {plan:?}");
-                }
-            }
-            // Lists of so many ids do not fit beside the stages.
-            Err(Error::SharedMemory { kernel: "index_prefill", .. }) => {
-                prop_assert!(device.shared_per_block_optin < 100 << 10 && step.topk > 32);
-            }
-            Err(Error::Grid { axis: 1, most: 65535, .. }) => {
-                prop_assert!(step.batch * step.max_seq_length * step.kv_heads > 65535);
-            }
-            Err(error) => prop_assert!(false, "{error}"),
+        let plan = step.index(&device, ENDLESS).expect("every device has room");
+        assert_sound(&plan, &step, &device);
+        for limits in [limits, larger] {
+            let bound = indexer_workspace_bytes(&limits, &device);
+            prop_assert!(plan.workspace_bytes() <= bound, "{bound} of {plan:?}");
         }
         let plan = step.attend(&device, ENDLESS).expect("every device has room");
         assert_sound(&plan, &step, &device);
@@ -325,6 +316,33 @@ fn drafts_share_a_tile_until_tiles_of_one_row_occupy_the_device() {
         }
     };
     assert_eq!([1, 16, 17, 64].map(tile_rows), [4, 4, 1, 1]);
+}
+
+/// Whatever the contract permits fits where a block of threads has no more than 99 KiB of shared memory.
+#[test]
+fn every_list_length_fits_the_smallest_device() {
+    for topk in 1..=MAX_TOPK {
+        for max_seq_length in 1..=MAX_SPECULATIVE + 1 {
+            for batch in [1, 1000] {
+                let rows = batch * max_seq_length;
+                let step = Step { batch, rows, max_seq_length, table_width: 8192, topk, ..DECODE };
+                for plan in [step.index(&RTX_5090, ENDLESS), step.attend(&RTX_5090, ENDLESS)] {
+                    assert_sound(&plan.expect("a sound step"), &step, &RTX_5090);
+                }
+            }
+        }
+    }
+}
+
+/// A grid has many more blocks in its first direction than in the others.
+#[test]
+fn any_number_of_requests_is_one_launch() {
+    for (batch, max_seq_length) in [(70_000, 1), (20_000, 8), (300, 50_000)] {
+        let step = Step { batch, rows: batch, max_seq_length, kv_heads: 4, ..DECODE };
+        for plan in [step.index(&H200, ENDLESS), step.attend(&H200, ENDLESS)] {
+            assert_sound(&plan.expect("a sound step"), &step, &H200);
+        }
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod atom_shared;
 mod bar;
 mod cp_async;
 mod cvt_bf16;
+mod griddepcontrol;
 mod ld_st_global;
 mod ld_st_shared;
 mod ldmatrix;
@@ -21,6 +22,7 @@ pub use atom_shared::atom_shared_add_u32;
 pub use bar::{bar_sync_0, bar_warp_sync};
 pub use cp_async::{cp_async_cg_16, cp_async_commit_group, cp_async_wait_group};
 pub use cvt_bf16::cvt_rn_bf16x2_f32;
+pub use griddepcontrol::{griddepcontrol_launch_dependents, griddepcontrol_wait};
 pub use ld_st_global::{
     ld_global_b32, ld_global_b64, ld_global_nc_b32, ld_global_nc_b64, ld_global_nc_v4_b32,
     ld_global_v4_b32, st_global_b32, st_global_b64, st_global_v4_b32,

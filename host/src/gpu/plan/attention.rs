@@ -61,9 +61,10 @@ impl AttentionProblem {
         };
         let attend = Launch {
             kernel: Kernel::AttendDecode,
-            grid: grid([splits.into(), self.kv_heads.into(), tiles]),
+            grid: grid([tiles, self.kv_heads.into(), splits.into()]),
             threads: AttendParams::THREADS,
             dynamic_shared: shared(tile_rows, fit.stages),
+            programmatic_stream_serialization: false,
             params: Params::Attend(params),
         };
         let heads = product([self.kv_heads, self.group]);
@@ -73,6 +74,7 @@ impl AttentionProblem {
             grid: grid([self.batch.rows.into(), heads.div_ceil(heads_of_block.into()), 1]),
             threads: AttendParams::COMBINE_THREADS,
             dynamic_shared: 0,
+            programmatic_stream_serialization: device.has_dependent_launches(),
             params: Params::Attend(params),
         };
         let combine = if splits > 1 { Some(combine.check(device)?) } else { None };
@@ -102,6 +104,7 @@ impl AttentionProblem {
             grid: grid([product([self.batch.batch, row_tiles]), self.kv_heads.into(), 1]),
             threads: AttendParams::PREFILL_THREADS,
             dynamic_shared: shared(fit.stages),
+            programmatic_stream_serialization: false,
             params: Params::Attend(params),
         };
         let workspace_bytes = Parts::of(workspace).finish()?;

@@ -50,9 +50,10 @@ impl IndexerProblem {
         };
         let score = Launch {
             kernel: Kernel::IndexDecode,
-            grid: grid([splits, tiles, 1]),
+            grid: grid([tiles, splits, 1]),
             threads: IndexParams::THREADS,
             dynamic_shared: IndexParams::decode_shared_bytes(fit.stages),
+            programmatic_stream_serialization: false,
             params: Params::Index(params),
         };
         let threads = topk_threads(width);
@@ -61,6 +62,7 @@ impl IndexerProblem {
             grid: [self.batch.rows, self.index_heads, 1],
             threads,
             dynamic_shared: BlockTopkParams::shared_bytes(width, threads),
+            programmatic_stream_serialization: device.has_dependent_launches(),
             params: Params::BlockTopk(BlockTopkParams {
                 scores,
                 row_offsets: self.batch.row_offsets,
@@ -101,9 +103,10 @@ impl IndexerProblem {
             IndexParams { partial_keys, splits, pair_tiles, stages: fit.stages, ..self.params() };
         let select = Launch {
             kernel: Kernel::IndexPrefill,
-            grid: grid([splits.into(), tiles, 1]),
+            grid: grid([tiles, splits.into(), 1]),
             threads: IndexParams::THREADS,
             dynamic_shared: shared(fit.stages),
+            programmatic_stream_serialization: false,
             params: Params::Index(params),
         };
         let merge = Launch {
@@ -111,6 +114,7 @@ impl IndexerProblem {
             grid: [self.batch.rows, self.index_heads, 1],
             threads: IndexParams::MERGE_THREADS,
             dynamic_shared: 0,
+            programmatic_stream_serialization: device.has_dependent_launches(),
             params: Params::Index(params),
         };
         let merge = if splits > 1 { Some(merge.check(device)?) } else { None };
