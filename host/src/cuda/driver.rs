@@ -17,6 +17,38 @@ pub(super) const SUCCESS: Code = 0;
 /// `CUDA_ERROR_NOT_FOUND`
 pub(super) const NOT_FOUND: Code = 500;
 
+/// `CUlaunchConfig`
+#[repr(C)]
+pub(super) struct LaunchConfig {
+    pub(super) grid: [c_uint; 3],
+    pub(super) block: [c_uint; 3],
+    pub(super) dynamic_shared: c_uint,
+    pub(super) stream: CUstream,
+    pub(super) attributes: *const LaunchAttribute,
+    pub(super) attribute_count: c_uint,
+}
+
+/// `CUlaunchAttribute`
+#[repr(C)]
+pub(super) struct LaunchAttribute {
+    id: c_uint,
+    padding: c_uint,
+    /// A union of 64 bytes.
+    value: [c_uint; 16],
+}
+
+impl LaunchAttribute {
+    /// `CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION`, switched on: the launch may begin before the one before it
+    /// has ended.
+    pub(super) const PROGRAMMATIC_STREAM_SERIALIZATION: Self = {
+        let mut value = [0; 16];
+        value[0] = 1;
+        Self { id: 6, padding: 0, value }
+    };
+}
+
+const _: () = assert!(size_of::<LaunchConfig>() == 56 && size_of::<LaunchAttribute>() == 72);
+
 // `cust`'s build script has the library linked.
 unsafe extern "C" {
     pub(super) fn cuCtxGetDevice(device: *mut c_int) -> Code;
@@ -28,16 +60,9 @@ unsafe extern "C" {
         function: CUfunction,
     ) -> Code;
     pub(super) fn cuFuncSetAttribute(function: CUfunction, attribute: c_int, value: c_int) -> Code;
-    pub(super) fn cuLaunchKernel(
+    pub(super) fn cuLaunchKernelEx(
+        config: *const LaunchConfig,
         function: CUfunction,
-        grid_x: c_uint,
-        grid_y: c_uint,
-        grid_z: c_uint,
-        block_x: c_uint,
-        block_y: c_uint,
-        block_z: c_uint,
-        dynamic_shared: c_uint,
-        stream: CUstream,
         params: *mut *mut c_void,
         extra: *mut *mut c_void,
     ) -> Code;

@@ -4,7 +4,7 @@ use std::ptr;
 use cust::sys::CUstream;
 
 use super::device::CurrentDevice;
-use super::driver::{check, cuLaunchKernel};
+use super::driver::{LaunchAttribute, LaunchConfig, check, cuLaunchKernelEx};
 use super::module::{Function, Module};
 use crate::gpu::{
     AttentionOperands, AttentionResult, Device, DeviceTensor, IndexerOperands, Kernel, Launch,
@@ -46,7 +46,8 @@ impl Kernels {
         }
     }
 
-    fn of_device(device: CurrentDevice, ptx: Ptx) -> Result<Self, Error> {
+    fn of_device(mut device: CurrentDevice, ptx: Ptx) -> Result<Self, Error> {
+        device.plan.capability = ptx.capability();
         let module = Module::load(&ptx)?;
         let most = device.plan.shared_per_block_optin;
         let functions = Kernel::ALL.into_iter().map(|kernel| module.function(&ptx, kernel, most));
@@ -129,26 +130,23 @@ impl Kernels {
     /// As for [`enqueue`](Self::enqueue).
     unsafe fn launch(&self, launch: &Launch, stream: CUstream) -> Result<(), Error> {
         let Function(function) = self.functions[launch.kernel as usize];
-        let [x, y, z] = launch.grid;
+        let early = LaunchAttribute::PROGRAMMATIC_STREAM_SERIALIZATION;
+        let config = LaunchConfig {
+            grid: launch.grid,
+            block: [launch.threads, 1, 1],
+            dynamic_shared: launch.dynamic_shared,
+            stream,
+            attributes: &early,
+            // Where it must not be early it has no attribute.
+            attribute_count: launch.programmatic_stream_serialization.into(),
+        };
         let parameter: *const c_void = launch.params.as_bytes().as_ptr().cast();
         let mut parameters = [parameter.cast_mut()];
         // SAFETY: each kernel has one parameter, which the driver copies before it returns; what it points to is
-        // promised.
+        // promised. The configuration outlives the call.
         let launched = unsafe {
-            cuLaunchKernel(
-                function,
-                x,
-                y,
-                z,
-                launch.threads,
-                1,
-                1,
-                launch.dynamic_shared,
-                stream,
-                parameters.as_mut_ptr(),
-                ptr::null_mut(),
-            )
+            cuLaunchKernelEx(&config, function, parameters.as_mut_ptr(), ptr::null_mut())
         };
-        check("cuLaunchKernel", launch.kernel.name(), launched)
+        check("cuLaunchKernelEx", launch.kernel.name(), launched)
     }
 }
