@@ -2,6 +2,8 @@
 //!
 //!     cargo run --release --example replay -- --check --out results step.safetensors
 //!
+//! With the feature `cuda` it also runs them on a GPU: `--backend cuda`.
+//!
 //! Prints one line a file. Exits with 1 if a result is off, and with 2 if a file is unusable.
 
 use std::path::{Path, PathBuf};
@@ -38,22 +40,49 @@ enum Backend {
     /// The processor.
     #[default]
     Cpu,
+    /// The first GPU of the driver that is loaded.
+    #[cfg(feature = "cuda")]
+    Cuda,
+    /// The same, if the simulator is that driver.
+    #[cfg(feature = "cuda")]
+    Sim,
+}
+
+/// What runs the traces.
+struct Runner {
+    backend: msa::Backend,
+    /// The device, where there is more than one kind.
+    device: Option<String>,
 }
 
 impl Backend {
-    fn open(self) -> msa::Backend {
+    fn open(self) -> Result<Runner> {
         match self {
-            Self::Cpu => msa::Backend::Cpu(msa::Cpu::new()),
+            Self::Cpu => Ok(Runner { backend: msa::Backend::Cpu(msa::Cpu::new()), device: None }),
+            #[cfg(feature = "cuda")]
+            Self::Cuda | Self::Sim => {
+                let cuda = msa::cuda::Cuda::new()?;
+                let name = cuda.kernels().device_name().to_owned();
+                let is_simulated = name.starts_with("Simulated");
+                ensure!(is_simulated || matches!(self, Self::Cuda), "{name} is a real GPU");
+                Ok(Runner { backend: msa::Backend::Cuda(cuda), device: Some(name) })
+            }
         }
     }
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let backend = arguments.backend.open();
+    let runner = match arguments.backend.open() {
+        Ok(runner) => runner,
+        Err(error) => {
+            eprintln!("this backend does not run here: {error}");
+            return ExitCode::from(2);
+        }
+    };
     let mut worst = 0;
     for file in &arguments.files {
-        let code = match replay(&arguments, &backend, file) {
+        let code = match replay(&arguments, &runner, file) {
             Ok(report) => {
                 println!("{}", if arguments.json { report.json(file) } else { report.text(file) });
                 u8::from(!report.passed())
@@ -74,15 +103,16 @@ fn main() -> ExitCode {
 }
 
 /// What came of one trace.
-struct Report {
+struct Report<'r> {
+    device: Option<&'r str>,
     outcome: Outcome,
     verdict: Option<Verdict>,
 }
 
 /// Runs one trace. A file is written only once everything else has gone well.
-fn replay(arguments: &Arguments, backend: &msa::Backend, file: &Path) -> Result<Report> {
+fn replay<'r>(arguments: &Arguments, runner: &'r Runner, file: &Path) -> Result<Report<'r>> {
     let trace = Trace::read(file)?;
-    let outcome = trace.run(backend)?;
+    let outcome = trace.run(&runner.backend)?;
     let verdict = arguments.check.then(|| check(&trace, &outcome)).transpose()?;
     if let Some(folder) = &arguments.out {
         let name = file.file_name().context("not a file's name")?;
@@ -97,10 +127,10 @@ fn replay(arguments: &Arguments, backend: &msa::Backend, file: &Path) -> Result<
         );
         outcome.write(&path).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    Ok(Report { outcome, verdict })
+    Ok(Report { device: runner.device.as_deref(), outcome, verdict })
 }
 
-impl Report {
+impl Report<'_> {
     fn passed(&self) -> bool {
         self.verdict.as_ref().is_none_or(Verdict::passed)
     }
@@ -116,9 +146,10 @@ impl Report {
     fn text(&self, file: &Path) -> String {
         let [rows, heads, _] = self.outcome.output.shape();
         let mut line = format!(
-            "{}: {}: {}, {rows} rows, {heads} heads",
+            "{}: {}: {}{}, {rows} rows, {heads} heads",
             file.display(),
             self.status(),
+            self.device.map(|device| format!("{device}, ")).unwrap_or_default(),
             self.outcome.dispatch
         );
         if let Some(verdict) = &self.verdict {
@@ -148,6 +179,9 @@ impl Report {
             "rows": rows,
             "heads": heads,
         });
+        if let Some(device) = self.device {
+            report["device"] = json!(device);
+        }
         if let Some(verdict) = &self.verdict {
             report["max_error"] = json!(verdict.max_error);
             report["relative_norm"] = json!(verdict.relative_norm);

@@ -1,5 +1,6 @@
 //! The project's chores: `cargo xtask --help`.
 
+mod backend;
 mod bench;
 mod demo;
 mod ptx;

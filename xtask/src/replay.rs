@@ -1,7 +1,10 @@
 use std::ffi::OsString;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::backend::Backend;
 
 /// Options of the example `replay`, which does the work: users of the library have it too.
 #[derive(clap::Args)]
@@ -12,12 +15,18 @@ pub struct Replay {
 
 impl Replay {
     pub fn run(self) -> Result<ExitCode> {
-        let status = Command::new(env!("CARGO"))
-            .args(["run", "--quiet", "--release", "--package", "msa", "--example", "replay", "--"])
-            .args(self.arguments)
-            .status()
-            .context("cannot run cargo")?;
-        let code = status.code().and_then(|code| u8::try_from(code).ok());
-        code.map(ExitCode::from).context("replay was stopped by a signal")
+        let backend = self.backend();
+        let example = ["--package", "msa", "--example", "replay"];
+        backend.run(&example, "examples/replay", self.arguments)
+    }
+
+    /// The backend among the options; the example refuses what is none.
+    fn backend(&self) -> Backend {
+        let mut arguments = self.arguments.iter().filter_map(|argument| argument.to_str());
+        let value = arguments.by_ref().find_map(|argument| {
+            if argument == "--backend" { Some("") } else { argument.strip_prefix("--backend=") }
+        });
+        let value = if value == Some("") { arguments.next() } else { value };
+        value.and_then(|name| Backend::from_str(name, false).ok()).unwrap_or_default()
     }
 }

@@ -3,25 +3,42 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::sim::library::CudaSim;
+use crate::backend::Backend;
+use crate::sim::library::{self, CudaSim};
 use crate::{ptx, setup};
 
 #[derive(clap::Args)]
-pub struct Test;
+pub struct Test {
+    /// Run only the tests of the operators on this.
+    #[arg(long, value_enum)]
+    backend: Option<Backend>,
+}
 
 impl Test {
-    /// The quickest to fail comes first; what needs the device toolchain comes after it is there.
     pub fn run(self) -> Result<ExitCode> {
-        cargo("format", &["fmt", "--all", "--check"])?;
-        cargo("lints", &["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
-        step("device toolchain", || setup::Setup.run())?;
-        // Not --all-targets: that would build the examples as tests, of which they have none.
-        cargo("unit, property, integration and documentation tests", &["test", "--workspace"])?;
-        step("the simulated driver, and the operators on it", || CudaSim::tests().run())?;
-        cargo("documentation", &["doc", "--workspace", "--no-deps"])?;
-        step("checked-in PTX", || ptx::Ptx { check: true, only: None }.run())?;
-        Ok(ExitCode::SUCCESS)
+        match self.backend {
+            None => everything(),
+            Some(Backend::Cpu) => {
+                cargo("the operators on the processor", &["test", "--package", "msa-tests"])?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Some(Backend::Sim) => CudaSim::tests().run(),
+            Some(Backend::Cuda) => library::test_on_gpu(),
+        }
     }
+}
+
+/// The quickest to fail comes first; what needs the device toolchain comes after it is there.
+fn everything() -> Result<ExitCode> {
+    cargo("format", &["fmt", "--all", "--check"])?;
+    cargo("lints", &["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
+    step("device toolchain", || setup::Setup.run())?;
+    // Not --all-targets: that would build the examples as tests, of which they have none.
+    cargo("unit, property, integration and documentation tests", &["test", "--workspace"])?;
+    step("the simulated driver, and the operators on it", || CudaSim::tests().run())?;
+    cargo("documentation", &["doc", "--workspace", "--no-deps"])?;
+    step("checked-in PTX", || ptx::Ptx { check: true, only: None }.run())?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn cargo(name: &str, arguments: &[&str]) -> Result<()> {

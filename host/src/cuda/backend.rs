@@ -33,11 +33,23 @@ impl Drop for Gpu {
 }
 
 impl Cuda {
-    /// Loads the kernels on the first GPU, in its primary context.
+    /// Loads the newest kernels that the first GPU runs, in its primary context.
     ///
     /// # Errors
     /// If there is no GPU, or [`Kernels::load`] fails.
     pub fn new() -> Result<Self, Error> {
+        Self::with(Kernels::load)
+    }
+
+    /// Loads these kernels on the first GPU, whatever else it runs.
+    ///
+    /// # Errors
+    /// If there is no GPU, or [`Kernels::load_ptx`] fails.
+    pub fn with_ptx(ptx: gpu::Ptx) -> Result<Self, Error> {
+        Self::with(|| Kernels::load_ptx(ptx))
+    }
+
+    fn with(load: impl FnOnce() -> Result<Kernels, Error>) -> Result<Self, Error> {
         let context = driver("cuDevicePrimaryCtxRetain", "the first GPU", || {
             cust::init(cust::CudaFlags::empty())?;
             Context::new(Device::get_device(0)?)
@@ -45,8 +57,7 @@ impl Cuda {
         let stream = driver("cuStreamCreateWithPriority", "the first GPU", || {
             Stream::new(StreamFlags::NON_BLOCKING, None)
         })?;
-        let kernels = Kernels::load()?;
-        Ok(Self { gpu: Arc::new(Gpu { kernels, stream, context }) })
+        Ok(Self { gpu: Arc::new(Gpu { kernels: load()?, stream, context }) })
     }
 
     /// What it launches.
@@ -88,7 +99,7 @@ impl Cuda {
             self.kernels().enqueue_indexer(
                 &on_device,
                 &ids.tensor,
-                workspace.workspace(),
+                Workspace::from(&workspace.0),
                 stream,
             )?
         };
@@ -132,7 +143,12 @@ impl Cuda {
         // SAFETY: the context is current, all is in memory that lives until the stream has been waited for, and the
         // operands on the host were checked: lengths, offsets, tables.
         unsafe {
-            self.kernels().enqueue_attention(&on_device, &to, workspace.workspace(), stream)?
+            self.kernels().enqueue_attention(
+                &on_device,
+                &to,
+                Workspace::from(&workspace.0),
+                stream,
+            )?
         };
         self.wait()?;
         output.download("output", result.output)?;
@@ -165,13 +181,6 @@ impl Room {
         let buffer =
             driver("cuMemAlloc", "workspace", || unsafe { DeviceBuffer::uninitialized(bytes) })?;
         Ok(Self(buffer))
-    }
-
-    fn workspace(&self) -> Workspace {
-        match self.0.len() {
-            0 => Workspace::NONE,
-            bytes => Workspace { address: self.0.as_device_ptr().as_raw(), bytes },
-        }
     }
 }
 

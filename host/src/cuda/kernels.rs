@@ -1,11 +1,10 @@
 use std::ffi::c_void;
 use std::ptr;
 
-use cust::sys::{
-    CUdevice, CUdevice_attribute, CUstream, cuCtxGetDevice, cuDeviceGetAttribute, cuLaunchKernel,
-};
+use cust::sys::CUstream;
 
-use super::driver::check;
+use super::device::CurrentDevice;
+use super::driver::{LaunchAttribute, LaunchConfig, check, cuLaunchKernelEx};
 use super::module::{Function, Module};
 use crate::gpu::{
     AttentionOperands, AttentionResult, Device, DeviceTensor, IndexerOperands, Kernel, Launch,
@@ -16,10 +15,10 @@ use crate::{Dispatch, Error, Route};
 /// The kernels, loaded for one context. It must be dropped while that context is alive, and current.
 #[derive(Debug)]
 pub struct Kernels {
-    device: Device,
+    device: CurrentDevice,
     ptx: Ptx,
     /// In the order of [`Kernel::ALL`].
-    functions: [Option<Function>; Kernel::ALL.len()],
+    functions: Vec<Function>,
     // The functions are its.
     _module: Module,
 }
@@ -30,19 +29,39 @@ impl Kernels {
     /// # Errors
     /// If no context is current, the device is too old, or its driver cannot compile the kernels.
     pub fn load() -> Result<Self, Error> {
-        let device = current_device()?;
-        let ptx = Ptx::for_device(device.capability)?;
-        let module = Module::load(&ptx)?;
-        let mut functions = [None; Kernel::ALL.len()];
-        for (function, kernel) in functions.iter_mut().zip(Kernel::ALL) {
-            *function = module.function(kernel, device.shared_per_block_optin)?;
+        let device = CurrentDevice::new()?;
+        Self::of_device(device, Ptx::for_device(device.plan.capability)?)
+    }
+
+    /// Loads these kernels, whatever else the current context's device runs.
+    ///
+    /// # Errors
+    /// If no context is current, the device does not run them, or its driver cannot compile them.
+    pub fn load_ptx(ptx: Ptx) -> Result<Self, Error> {
+        let device = CurrentDevice::new()?;
+        let (major, minor) = device.plan.capability;
+        match ptx.runs_on((major, minor)) {
+            true => Self::of_device(device, ptx),
+            false => Err(Error::UnsupportedDevice { major, minor, ptx: ptx.name() }),
         }
-        Ok(Self { device, ptx, functions, _module: module })
+    }
+
+    fn of_device(mut device: CurrentDevice, ptx: Ptx) -> Result<Self, Error> {
+        device.plan.capability = ptx.capability();
+        let module = Module::load(&ptx)?;
+        let most = device.plan.shared_per_block_optin;
+        let functions = Kernel::ALL.into_iter().map(|kernel| module.function(&ptx, kernel, most));
+        Ok(Self { device, ptx, functions: functions.collect::<Result<_, _>>()?, _module: module })
     }
 
     /// What plans are made for.
     pub fn device(&self) -> &Device {
-        &self.device
+        &self.device.plan
+    }
+
+    /// The device's name, as its driver tells it.
+    pub fn device_name(&self) -> &str {
+        self.device.name()
     }
 
     /// What steps of a route are run by.
@@ -67,7 +86,7 @@ impl Kernels {
         workspace: Workspace,
         stream: CUstream,
     ) -> Result<Dispatch, Error> {
-        let plan = operands.plan(block_ids, &self.device, workspace)?;
+        let plan = operands.plan(block_ids, self.device(), workspace)?;
         // SAFETY: the caller promises it of all that the plan has from the operands.
         unsafe { self.enqueue(&plan, stream) }
     }
@@ -86,18 +105,20 @@ impl Kernels {
         workspace: Workspace,
         stream: CUstream,
     ) -> Result<Dispatch, Error> {
-        let plan = operands.plan(result, &self.device, workspace)?;
+        let plan = operands.plan(result, self.device(), workspace)?;
         // SAFETY: the caller promises it of all that the plan has from the operands.
         unsafe { self.enqueue(&plan, stream) }
     }
 
+    /// Enqueues the launches of a plan on a stream. A plan may be enqueued as often as its operands are where they were.
+    ///
+    /// # Errors
+    /// What the driver refuses.
+    ///
     /// # Safety
-    /// As for [`enqueue_indexer`](Self::enqueue_indexer), of all that the plan's parameters point to.
-    unsafe fn enqueue(&self, plan: &Plan, stream: CUstream) -> Result<Dispatch, Error> {
-        // All of them before the first launch: half a step is of no use.
-        for launch in plan.launches() {
-            self.function(launch.kernel)?;
-        }
+    /// As for [`enqueue_indexer`](Self::enqueue_indexer), of the operands, the result and the workspace that the plan
+    /// was made for. The plan is of this version of the library, and of [`device`](Self::device) or one like it.
+    pub unsafe fn enqueue(&self, plan: &Plan, stream: CUstream) -> Result<Dispatch, Error> {
         for launch in plan.launches() {
             // SAFETY: as promised.
             unsafe { self.launch(launch, stream)? };
@@ -108,61 +129,24 @@ impl Kernels {
     /// # Safety
     /// As for [`enqueue`](Self::enqueue).
     unsafe fn launch(&self, launch: &Launch, stream: CUstream) -> Result<(), Error> {
-        let Function(function) = self.function(launch.kernel)?;
-        let [x, y, z] = launch.grid;
+        let Function(function) = self.functions[launch.kernel as usize];
+        let early = LaunchAttribute::PROGRAMMATIC_STREAM_SERIALIZATION;
+        let config = LaunchConfig {
+            grid: launch.grid,
+            block: [launch.threads, 1, 1],
+            dynamic_shared: launch.dynamic_shared,
+            stream,
+            attributes: &early,
+            // Where it must not be early it has no attribute.
+            attribute_count: launch.programmatic_stream_serialization.into(),
+        };
         let parameter: *const c_void = launch.params.as_bytes().as_ptr().cast();
         let mut parameters = [parameter.cast_mut()];
         // SAFETY: each kernel has one parameter, which the driver copies before it returns; what it points to is
-        // promised.
+        // promised. The configuration outlives the call.
         let launched = unsafe {
-            cuLaunchKernel(
-                function,
-                x,
-                y,
-                z,
-                launch.threads,
-                1,
-                1,
-                launch.dynamic_shared,
-                stream,
-                parameters.as_mut_ptr(),
-                ptr::null_mut(),
-            )
+            cuLaunchKernelEx(&config, function, parameters.as_mut_ptr(), ptr::null_mut())
         };
-        check("cuLaunchKernel", launch.kernel.name(), launched)
+        check("cuLaunchKernelEx", launch.kernel.name(), launched)
     }
-
-    fn function(&self, kernel: Kernel) -> Result<Function, Error> {
-        self.functions[kernel as usize]
-            .ok_or(Error::NoKernel { ptx: self.ptx.name(), kernel: kernel.name() })
-    }
-}
-
-/// The device of the current context.
-fn current_device() -> Result<Device, Error> {
-    let mut device = 0;
-    // SAFETY: the out-pointer is valid.
-    check("cuCtxGetDevice", "the current context", unsafe { cuCtxGetDevice(&mut device) })?;
-    use CUdevice_attribute::*;
-    let attribute = |attribute| attribute_of(device, attribute);
-    Ok(Device {
-        capability: (
-            attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
-            attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
-        ),
-        multiprocessors: attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?,
-        shared_per_block_optin: attribute(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?,
-        shared_per_multiprocessor: attribute(
-            CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR,
-        )?,
-    })
-}
-
-fn attribute_of(device: CUdevice, attribute: CUdevice_attribute) -> Result<u32, Error> {
-    let mut value = 0;
-    // SAFETY: the out-pointer is valid.
-    let got = unsafe { cuDeviceGetAttribute(&mut value, attribute, device) };
-    check("cuDeviceGetAttribute", "the current context's device", got)?;
-    // No device has fewer than none of anything.
-    Ok(value.max(0) as u32)
 }

@@ -6,6 +6,8 @@
 #![allow(unsafe_code)]
 
 mod backend;
+mod buffer;
+mod device;
 mod driver;
 mod kernels;
 mod module;

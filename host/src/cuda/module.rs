@@ -1,22 +1,26 @@
-use std::ffi::CString;
+use std::ffi::{CString, c_int};
 use std::ptr;
 
-use cust::sys::{
-    CUfunction, CUfunction_attribute, CUjit_option, CUmodule, CUresult, cuFuncGetAttribute,
-    cuFuncSetAttribute, cuModuleGetFunction, cuModuleLoadDataEx, cuModuleUnload, cudaError_enum,
-};
+use cust::sys::{CUfunction, CUmodule};
 
-use super::driver::{check, name};
+use super::driver::{
+    Code, NOT_FOUND, SUCCESS, check, cuFuncGetAttribute, cuFuncSetAttribute, cuModuleGetFunction,
+    cuModuleLoadDataEx, cuModuleUnload, name,
+};
 use crate::Error;
 use crate::gpu::{Kernel, Ptx};
 
-/// Bytes of shared memory that a kernel has without asking.
-const FIXED_SHARED: CUfunction_attribute =
-    CUfunction_attribute::CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES;
+/// `CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES`: shared memory that a kernel has without asking.
+const FIXED_SHARED: c_int = 1;
 
-/// Most bytes of shared memory that a launch may ask for.
-const DYNAMIC_SHARED: CUfunction_attribute =
-    CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+/// `CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES`: most shared memory that a launch may ask for.
+const DYNAMIC_SHARED: c_int = 8;
+
+/// `CU_JIT_ERROR_LOG_BUFFER`
+const ERROR_LOG: c_int = 5;
+
+/// `CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES`
+const ERROR_LOG_BYTES: c_int = 6;
 
 /// A PTX file that the driver has compiled for a context.
 #[derive(Debug)]
@@ -37,10 +41,7 @@ impl Module {
     pub(super) fn load(ptx: &Ptx) -> Result<Self, Error> {
         let mut log = vec![0_u8; Self::LOG_BYTES];
         let text = terminated(ptx.text());
-        let mut options = [
-            CUjit_option::CU_JIT_ERROR_LOG_BUFFER,
-            CUjit_option::CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES,
-        ];
+        let mut options = [ERROR_LOG, ERROR_LOG_BYTES];
         // A number is passed as if it were a pointer.
         let mut values = [log.as_mut_ptr().cast(), ptr::without_provenance_mut(log.len())];
         let mut raw = ptr::null_mut();
@@ -56,28 +57,29 @@ impl Module {
             )
         };
         match result {
-            cudaError_enum::CUDA_SUCCESS => Ok(Self { raw }),
-            error => Err(Error::Load {
+            SUCCESS => Ok(Self { raw }),
+            code => Err(Error::Load {
                 ptx: ptx.name(),
-                code: error as u32,
-                name: name(error),
+                code: code as u32,
+                name: name(code),
                 log: said(&log),
             }),
         }
     }
 
-    /// A kernel, allowed to have this much shared memory; `None` if the file has no such kernel.
+    /// A kernel of the file, allowed to have this much shared memory.
     pub(super) fn function(
         &self,
+        ptx: &Ptx,
         kernel: Kernel,
         shared_bytes: u32,
-    ) -> Result<Option<Function>, Error> {
+    ) -> Result<Function, Error> {
         let mut function = ptr::null_mut();
         let text = terminated(kernel.name());
         // SAFETY: the out-pointer is valid, the module is loaded, and the name ends in a NUL.
         let found = unsafe { cuModuleGetFunction(&mut function, self.raw, text.as_ptr()) };
-        if found == cudaError_enum::CUDA_ERROR_NOT_FOUND {
-            return Ok(None);
+        if found == NOT_FOUND {
+            return Err(Error::NoKernel { ptx: ptx.name(), kernel: kernel.name() });
         }
         check("cuModuleGetFunction", kernel.name(), found)?;
         let mut fixed = 0;
@@ -85,18 +87,18 @@ impl Module {
         let got = unsafe { cuFuncGetAttribute(&mut fixed, FIXED_SHARED, function) };
         check("cuFuncGetAttribute", kernel.name(), got)?;
         // A device has less than 2^31 bytes.
-        let dynamic = shared_bytes as i32 - fixed;
+        let dynamic = shared_bytes as c_int - fixed;
         // SAFETY: the function is of a loaded module.
         let set = unsafe { cuFuncSetAttribute(function, DYNAMIC_SHARED, dynamic) };
         check("cuFuncSetAttribute", kernel.name(), set)?;
-        Ok(Some(Function(function)))
+        Ok(Function(function))
     }
 }
 
 impl Drop for Module {
     fn drop(&mut self) {
         // SAFETY: it was loaded, and is not used again. A driver that is shutting down refuses, and has unloaded it.
-        let _: CUresult = unsafe { cuModuleUnload(self.raw) };
+        let _: Code = unsafe { cuModuleUnload(self.raw) };
     }
 }
 

@@ -3,7 +3,7 @@ use super::Ptx;
 /// What a plan has to know of a GPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Device {
-    /// Compute capability, major and minor.
+    /// Compute capability, major and minor; that of the kernels, where these are older than they need be.
     pub capability: (u32, u32),
     /// Streaming multiprocessors.
     pub multiprocessors: u32,

@@ -70,8 +70,13 @@ impl Ptx {
     /// Whether its kernels that depend on others wait for these themselves, so that they may be launched by programmatic
     /// stream serialization: from 9.0 on.
     pub fn has_dependent_launches(&self) -> bool {
+        self.capability() >= (9, 0)
+    }
+
+    /// The compute capability, major and minor, whose instructions its kernels use.
+    pub fn capability(&self) -> (u32, u32) {
         let (Target::Exactly(major, minor) | Target::From(major, minor)) = self.target;
-        (major, minor) >= (9, 0)
+        (major, minor)
     }
 
     /// Whether devices of a compute capability, major and minor, run it.

@@ -9,15 +9,19 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
+use msa::BLOCK;
 use msa::trace::{Outcome, Trace};
-use msa::{BLOCK, Backend};
 use msa_tests::check::{Verdict, check_rows};
 use msa_tests::generate::Recipe;
 
 use self::picture::Panel;
+use crate::backend::Backend;
 
 #[derive(clap::Args)]
 pub struct Demo {
+    /// What runs the operators.
+    #[arg(long, value_enum, default_value_t)]
+    backend: Backend,
     /// Where the picture goes.
     #[arg(long, value_name = "FILE", default_value = "target/demo/blocks.svg")]
     picture: PathBuf,
@@ -28,7 +32,10 @@ const SAMPLED_ROWS: usize = 8;
 
 impl Demo {
     pub fn run(self) -> Result<ExitCode> {
-        let backend = Backend::default();
+        if let Some(code) = self.backend.run_elsewhere()? {
+            return Ok(code);
+        }
+        let backend = self.backend.open()?;
         let recipes = steps::recipes();
         // A bar on standard error; hidden by indicatif where that is no terminal.
         let bar = ProgressBar::new(3 * recipes.len() as u64)
@@ -76,7 +83,7 @@ struct Ran {
 }
 
 impl Ran {
-    fn new(trace: &Trace, backend: &Backend) -> Result<Self> {
+    fn new(trace: &Trace, backend: &msa::Backend) -> Result<Self> {
         let mut outcome = trace.run(backend)?; // also brings operands into the caches
         let indexer = trace.indexer_operands().context("a step of the demo runs the indexer")?;
         let start = Instant::now();
