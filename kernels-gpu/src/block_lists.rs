@@ -17,6 +17,8 @@ pub(crate) struct BlockLists {
     blocks: SharedPtr<u32>,
     /// u32: their pages
     pages: SharedPtr<u32>,
+    /// u32: which rows have chosen them, a bit each, where that was asked for
+    rows: SharedPtr<u32>,
     topk: u32,
     count: u32,
 }
@@ -106,8 +108,43 @@ impl BlockLists {
                 start += warp::WARP_SIZE;
             }
             thread::sync_threads();
-            Self { sorted, blocks, pages, topk, count }
+            Self { sorted, blocks, pages, rows: raw, topk, count }
         }
+    }
+
+    /// All threads of the block: finds out which rows have chosen each block. A barrier has to come before
+    /// [`rows`](Self::rows).
+    ///
+    /// # Safety
+    ///
+    /// The lists have so many rows, and all threads have built them.
+    #[inline(always)]
+    pub(crate) unsafe fn mark_rows(self, rows: u32) {
+        share_out(self.count, |nth| {
+            let block = self.block(nth);
+            let mut chosen = 0;
+            for at in 0..rows * self.topk {
+                // SAFETY: `build` wrote the lists.
+                if unsafe { self.sorted.add(at).read() } == block {
+                    chosen |= 1 << div_rem(at, self.topk).0;
+                }
+            }
+            // SAFETY: there is a place for each block, which nobody has used since the last barrier.
+            unsafe { self.rows.add(nth).write(chosen) };
+        });
+    }
+
+    /// Blocks of all rows together.
+    #[inline(always)]
+    pub(crate) const fn len(self) -> u32 {
+        self.count
+    }
+
+    /// Which rows have chosen the `nth` block: a bit each.
+    #[inline(always)]
+    pub(crate) fn rows(self, nth: u32) -> u32 {
+        // SAFETY: who asks has had them marked, and nobody writes them again.
+        unsafe { self.rows.add(nth).read() }
     }
 
     /// The part of the blocks that a split has: from one to before another.

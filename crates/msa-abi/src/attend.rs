@@ -77,6 +77,13 @@ impl AttendParams {
     /// Threads of a block of `attend_prefill`: a warp for each row of the tile.
     pub const PREFILL_THREADS: u32 = 32 * Self::PREFILL_ROWS;
 
+    /// Threads of a block of `attend_prefill_hopper`: a warp for each row of the tile, and four that
+    /// copy.
+    pub const HOPPER_PREFILL_THREADS: u32 = 32 * (Self::PREFILL_ROWS + 4);
+
+    /// Bytes of a stage's barriers in `attend_prefill_hopper`.
+    pub const STAGE_BARRIER_BYTES: u32 = 24;
+
     /// Most planes in shared memory.
     pub const MAX_STAGES: u32 = 6;
 
@@ -105,6 +112,14 @@ impl AttendParams {
     /// Dynamic shared memory of a launch of `attend_prefill`, in bytes.
     pub const fn prefill_shared_bytes(topk: u32, stages: u32) -> u32 {
         stages * Self::STAGE_BYTES + Self::PREFILL_ROWS * topk * Self::ID_BYTES
+    }
+}
+
+impl AttendParams {
+    /// Dynamic shared memory of a launch of `attend_prefill_hopper`, in bytes: that of `attend_prefill`, and a stage more
+    /// for queries.
+    pub const fn hopper_prefill_shared_bytes(topk: u32, stages: u32) -> u32 {
+        Self::prefill_shared_bytes(topk, stages + 1) + stages * Self::STAGE_BARRIER_BYTES
     }
 }
 

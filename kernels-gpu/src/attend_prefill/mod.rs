@@ -20,6 +20,9 @@
 //! The products, sums and maxima of a row and block, and how blocks join, are those of
 //! [`attend_decode`](crate::attend_decode), bit for bit.
 
+// Instructions of this architecture alone.
+#[cfg(any(not(target_arch = "nvptx64"), target_feature = "sm_90a"))]
+pub mod hopper;
 mod shared_plan;
 mod total;
 mod values;

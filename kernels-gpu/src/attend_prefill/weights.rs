@@ -8,6 +8,9 @@ use crate::softmax::{Sums, weight};
 /// A warp's queries of a row: operands A of each step of 16 dims.
 pub(super) type Queries = [[u32; 4]; RowTile::STEPS as usize];
 
+/// `[8 keys][element of a fragment]`: rows are heads, columns are keys.
+pub(super) type Logits = [[f32; 4]; TILES];
+
 /// A row's weights of a block's keys.
 #[derive(Clone, Copy)]
 pub(super) struct Weights {
@@ -43,8 +46,7 @@ impl Weights {
         visible: u32,
         scale_log2: f32,
     ) -> Self {
-        // `[8 keys][element of a fragment]`: rows are heads, columns are keys.
-        let mut logits = [[0.0_f32; 4]; TILES];
+        let mut logits: Logits = [[0.0; 4]; TILES];
         for (step, a) in (0..).zip(queries) {
             for pair in 0..TILES / 2 {
                 // SAFETY: the caller promises the keys, and brings all lanes together.
@@ -55,6 +57,17 @@ impl Weights {
                 }
             }
         }
+        // SAFETY: all lanes are together.
+        unsafe { Self::of_products(logits, visible, scale_log2) }
+    }
+
+    /// A warp: the same from the products of queries and keys.
+    ///
+    /// # Safety
+    ///
+    /// All lanes come together.
+    #[inline(always)]
+    pub(super) unsafe fn of_products(mut logits: Logits, visible: u32, scale_log2: f32) -> Self {
         for logit in logits.as_flattened_mut() {
             *logit *= scale_log2;
         }
@@ -71,7 +84,7 @@ impl Weights {
     ///
     /// All lanes come together.
     #[inline(always)]
-    unsafe fn of_logits(logits: &[[f32; 4]; TILES]) -> Self {
+    unsafe fn of_logits(logits: &Logits) -> Self {
         let mut maxima = [f32::NEG_INFINITY; 2];
         for logits in logits {
             for (at, logit) in logits.iter().enumerate() {
@@ -110,7 +123,7 @@ impl Weights {
 
 /// Takes the keys from `visible` on out of what is weighed.
 #[inline(always)]
-fn hide(logits: &mut [[f32; 4]; TILES], visible: u32) {
+fn hide(logits: &mut Logits, visible: u32) {
     let visible = visible.saturating_sub(Part::of_lane().column);
     for (tile, logits) in (0..).zip(logits) {
         for (at, logit) in (0..).zip(logits) {

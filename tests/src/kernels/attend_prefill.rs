@@ -1,4 +1,4 @@
-//! The kernel `attend_prefill` on a simulated device.
+//! The kernels `attend_prefill` and `attend_prefill_hopper` on a simulated device.
 
 use cuda_sim::fault::Fault;
 use cuda_sim::{Launch, Order};
@@ -6,6 +6,15 @@ use msa::trace::{Tensor, Trace};
 use msa_abi::AttendParams;
 
 use super::attention::{Attended, Attention, Split};
+
+/// One of the kernels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kernel {
+    /// `attend_prefill`, of every file.
+    Portable,
+    /// `attend_prefill_hopper`, of `msa_sm_90a.ptx`.
+    Hopper,
+}
 
 /// Attends to given ids, i32 `[kv_heads, rows, topk]`, on a device with one file of `host/ptx`, with so many planes in
 /// shared memory.
@@ -16,6 +25,7 @@ use super::attention::{Attended, Attention, Split};
 /// # Panics
 /// If there is no such file or device.
 pub fn attend(
+    kernel: Kernel,
     trace: &Trace,
     ids: &Tensor<i32, 3>,
     target: (&str, &str),
@@ -25,12 +35,24 @@ pub fn attend(
     let split = Split { splits: 1, tile_rows: AttendParams::PREFILL_ROWS, stages };
     let mut attention = Attention::new(trace, ids, target, split);
     let params = &attention.params;
+    let (name, threads, dynamic_shared) = match kernel {
+        Kernel::Portable => (
+            "attend_prefill",
+            AttendParams::PREFILL_THREADS,
+            AttendParams::prefill_shared_bytes(params.topk, stages),
+        ),
+        Kernel::Hopper => (
+            "attend_prefill_hopper",
+            AttendParams::HOPPER_PREFILL_THREADS,
+            AttendParams::hopper_prefill_shared_bytes(params.topk, stages),
+        ),
+    };
     let launch = Launch {
         grid: [params.batch.batch * params.row_tiles, params.kv_heads, 1],
-        block: [AttendParams::PREFILL_THREADS, 1, 1],
-        dynamic_shared: AttendParams::prefill_shared_bytes(params.topk, stages),
+        block: [threads, 1, 1],
+        dynamic_shared,
         ..Launch::default()
     };
-    let counters = attention.step.launch("attend_prefill", &launch, order, params)?;
+    let counters = attention.step.launch(name, &launch, order, params)?;
     Ok(attention.attended(vec![counters]))
 }

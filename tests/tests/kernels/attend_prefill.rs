@@ -6,20 +6,24 @@ use msa::{BLOCK, HEAD_DIM};
 use msa_tests::generate::{Recipe, overlapping_ids, with_expected};
 use msa_tests::kernels::FILES;
 use msa_tests::kernels::attend_decode::{self, topk};
-use msa_tests::kernels::attend_prefill::attend;
+use msa_tests::kernels::attend_prefill::{Kernel, attend};
 use msa_tests::kernels::attention::{Attended, Split};
 
 use crate::attention::{hostile, judge, requests};
 
+const BOTH: [Kernel; 2] = [Kernel::Portable, Kernel::Hopper];
+
 fn run(
+    kernel: Kernel,
     trace: &Trace,
     ids: &Tensor<i32, 3>,
     target: (&str, &str),
     stages: u32,
     order: Order,
 ) -> Attended {
-    attend(trace, ids, target, stages, order)
-        .unwrap_or_else(|fault| panic!("{target:?}, {stages} stages, {order:?}: {fault}"))
+    attend(kernel, trace, ids, target, stages, order).unwrap_or_else(|fault| {
+        panic!("{kernel:?}, {target:?}, {stages} stages, {order:?}: {fault}")
+    })
 }
 
 /// Compares with what `attend_decode` gives, bit for bit.
@@ -40,7 +44,12 @@ fn hostile_steps_are_right_on_every_device() {
     };
     let (trace, ids) = hostile(recipe);
     for (seed, target) in (0..).zip(FILES) {
-        let attended = run(&trace, &ids, target, 2 + seed as u32 % 3, Order::Random(seed));
+        let stages = 2 + seed as u32 % 3;
+        let attended = run(Kernel::Portable, &trace, &ids, target, stages, Order::Random(seed));
+        judge(&trace, &ids, &attended);
+    }
+    for (seed, stages) in (0..).zip([2, 3, 6]) {
+        let attended = run(Kernel::Hopper, &trace, &ids, FILES[1], stages, Order::Random(seed));
         judge(&trace, &ids, &attended);
     }
 }
@@ -54,9 +63,11 @@ fn ragged_batches_give_the_bits_of_decode() {
         ..Recipe::default()
     };
     let (trace, ids) = hostile(recipe);
-    let attended = run(&trace, &ids, FILES[1], 6, Order::InTurn);
-    judge(&trace, &ids, &attended);
-    judge_by_decode(&trace, &ids, &attended);
+    for kernel in BOTH {
+        let attended = run(kernel, &trace, &ids, FILES[1], 6, Order::InTurn);
+        judge(&trace, &ids, &attended);
+        judge_by_decode(&trace, &ids, &attended);
+    }
 }
 
 #[test]
@@ -71,19 +82,25 @@ fn groups_heads_and_list_lengths_are_right_to_the_bit() {
             ..Recipe::default()
         };
         let (trace, ids) = hostile(recipe);
-        let attended = run(&trace, &ids, FILES[0], 2, Order::InTurn);
-        judge(&trace, &ids, &attended);
-        judge_by_decode(&trace, &ids, &attended);
+        for (kernel, target) in BOTH.into_iter().zip(FILES) {
+            let attended = run(kernel, &trace, &ids, target, 2, Order::InTurn);
+            judge(&trace, &ids, &attended);
+            judge_by_decode(&trace, &ids, &attended);
+        }
     }
 }
 
 #[test]
 fn the_order_of_warps_and_the_number_of_stages_do_not_change_a_bit() {
+    BOTH.into_iter().for_each(the_order_of_warps_and_the_number_of_stages_do_not_change_a_bit_of);
+}
+
+fn the_order_of_warps_and_the_number_of_stages_do_not_change_a_bit_of(kernel: Kernel) {
     let recipe = Recipe { seed: 2, requests: requests(&[(11, 1500)]), ..Recipe::default() };
     let (trace, ids) = hostile(recipe);
-    let first = run(&trace, &ids, FILES[1], 2, Order::InTurn);
+    let first = run(kernel, &trace, &ids, FILES[1], 2, Order::InTurn);
     for (seed, stages) in (0..).zip([2, 3, 4, 5, 6]) {
-        let other = run(&trace, &ids, FILES[1], stages, Order::Random(seed));
+        let other = run(kernel, &trace, &ids, FILES[1], stages, Order::Random(seed));
         assert!(other.output == first.output && other.lse == first.lse, "{stages} stages");
     }
 }
@@ -122,6 +139,10 @@ fn last_rows(
 
 #[test]
 fn neighbours_do_not_change_a_bit() {
+    BOTH.into_iter().for_each(neighbours_do_not_change_a_bit_of);
+}
+
+fn neighbours_do_not_change_a_bit_of(kernel: Kernel) {
     let recipe = Recipe {
         seed: 3,
         requests: requests(&[(5, 300), (21, 1200), (2, 0)]),
@@ -130,11 +151,11 @@ fn neighbours_do_not_change_a_bit() {
         ..Recipe::default()
     };
     let (trace, ids) = hostile(recipe);
-    let all = run(&trace, &ids, FILES[1], 3, Order::InTurn);
+    let all = run(kernel, &trace, &ids, FILES[1], 3, Order::InTurn);
     // The request alone, and rows of it that then lie in other tiles, at other places.
     for rows in [21, 18, 9, 1] {
         let (part, part_ids) = last_rows(&trace, &ids, 1, rows);
-        let alone = run(&part, &part_ids, FILES[1], 3, Order::InTurn);
+        let alone = run(kernel, &part, &part_ids, FILES[1], 3, Order::InTurn);
         let (output, lse) = (all.output.data(), all.lse.data());
         assert_eq!(alone.output.data(), &output[(26 - rows) * 8 * HEAD_DIM..26 * 8 * HEAD_DIM]);
         assert_eq!(alone.lse.data(), &lse[(26 - rows) * 8..26 * 8]);
@@ -143,10 +164,14 @@ fn neighbours_do_not_change_a_bit() {
 
 #[test]
 fn what_later_rows_bring_does_not_reach_a_row() {
+    BOTH.into_iter().for_each(what_later_rows_bring_does_not_reach_a_row_of);
+}
+
+fn what_later_rows_bring_does_not_reach_a_row_of(kernel: Kernel) {
     let recipe = Recipe { seed: 4, requests: requests(&[(9, 300)]), ..Recipe::default() };
     let mut trace = recipe.trace();
     let ids = overlapping_ids(&recipe, 0.0);
-    let clean = run(&trace, &ids, FILES[1], 2, Order::InTurn);
+    let clean = run(kernel, &trace, &ids, FILES[1], 2, Order::InTurn);
     // The last row's own key and value, which no other row sees.
     let page = trace.kv_page_table.data()[308 / BLOCK] as usize;
     let plane = BLOCK * HEAD_DIM;
@@ -154,7 +179,7 @@ fn what_later_rows_bring_does_not_reach_a_row() {
         let token = plane_start + 308 % BLOCK * HEAD_DIM;
         trace.kv_pages.data_mut()[token..][..HEAD_DIM].fill(half::bf16::NAN);
     }
-    let poisoned = run(&trace, &ids, FILES[1], 2, Order::InTurn);
+    let poisoned = run(kernel, &trace, &ids, FILES[1], 2, Order::InTurn);
     let len = 8 * 16 * HEAD_DIM;
     assert_eq!(poisoned.output.data()[..len], clean.output.data()[..len]);
     assert_eq!(poisoned.lse.data()[..8 * 16], clean.lse.data()[..8 * 16]);
@@ -164,12 +189,16 @@ fn what_later_rows_bring_does_not_reach_a_row() {
 /// Neighbours choose as they do in real traffic: what the tile costs.
 #[test]
 fn a_tile_reads_each_block_once_and_multiplies_little_in_vain() {
+    BOTH.into_iter().for_each(a_tile_reads_each_block_once_and_multiplies_little_in_vain_of);
+}
+
+fn a_tile_reads_each_block_once_and_multiplies_little_in_vain_of(kernel: Kernel) {
     let recipe = Recipe { requests: requests(&[(24, 8100)]), ..Recipe::default() };
     let mut trace = recipe.trace();
     let ids = overlapping_ids(&recipe, 0.875);
     trace.block_ids = BlockIds::Given(ids.clone(), None);
     let trace = with_expected(trace);
-    let attended = run(&trace, &ids, FILES[1], 4, Order::InTurn);
+    let attended = run(kernel, &trace, &ids, FILES[1], 4, Order::InTurn);
     judge(&trace, &ids, &attended);
 
     let keys_of = |block: i32, end: usize| (end - block as usize * BLOCK).min(BLOCK) as u64;

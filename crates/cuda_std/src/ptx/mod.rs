@@ -14,6 +14,7 @@ mod ldmatrix;
 mod math;
 mod mbarrier;
 mod mma;
+mod setmaxnreg;
 mod shared_address;
 mod shfl;
 mod trap;
@@ -39,6 +40,7 @@ pub use mbarrier::{
     mbarrier_try_wait_parity,
 };
 pub use mma::mma_m16n8k16_f32_bf16;
+pub use setmaxnreg::{setmaxnreg_dec, setmaxnreg_inc};
 pub use shared_address::{dynamic_shared_address, generic_from_shared, static_shared_address};
 pub use shfl::{shfl_sync_bfly, shfl_sync_down, shfl_sync_idx, shfl_sync_up};
 pub use trap::trap;

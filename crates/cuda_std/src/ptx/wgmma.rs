@@ -5,6 +5,7 @@ use crate::gpu_only;
 // the work of other warps.
 
 /// `D = A B + D` of 64 by 128 and 16 by 128, or without `D` where the predicate is false; `D` is d0 to d63.
+#[cfg(target_arch = "nvptx64")]
 macro_rules! product {
     ($rest:literal) => {
         concat!(
@@ -58,7 +59,7 @@ pub unsafe fn wgmma_m64n128k128_of_shared<const NEXT_PANEL: u64>(a: u64, b: u64)
             product!("a, b, p, 1, 1, 0, 0;"),
             "wgmma.commit_group.sync.aligned; wgmma.wait_group.sync.aligned 0; }}",
             a = in(reg64) a, b = in(reg64) b,
-            next0 = const NEXT_PANEL + 0, next1 = const NEXT_PANEL + 2, next2 = const NEXT_PANEL + 4, next3 = const NEXT_PANEL + 6,
+            next0 = const NEXT_PANEL, next1 = const NEXT_PANEL + 2, next2 = const NEXT_PANEL + 4, next3 = const NEXT_PANEL + 6,
             d0 = out(reg32) d[0][0], d1 = out(reg32) d[0][1], d2 = out(reg32) d[0][2], d3 = out(reg32) d[0][3],
             d4 = out(reg32) d[1][0], d5 = out(reg32) d[1][1], d6 = out(reg32) d[1][2], d7 = out(reg32) d[1][3],
             d8 = out(reg32) d[2][0], d9 = out(reg32) d[2][1], d10 = out(reg32) d[2][2], d11 = out(reg32) d[2][3],

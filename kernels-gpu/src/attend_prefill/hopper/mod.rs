@@ -1,0 +1,162 @@
+//! Prefill's attention by Hopper's matrix instructions.
+//!
+//! The tile is that of [`attend_prefill`](super::attend_prefill), and so is all arithmetic between the products. But a
+//! product is that of a *warpgroup*, four warps of a row each, with a block that any of their rows chose; and no barrier is
+//! common to all. One warpgroup copies planes to the ring of stages; the two others wait for the planes that they use, and
+//! say when they have used them. So each of these goes through its own blocks at its own pace, and while one computes weights the
+//! other multiplies.
+//!
+//! | step | warps 8 to 11 | warps 0 to 3, 4 to 7: a row each |
+//! | --- | --- | --- |
+//! | queries | | *all warps* copy the tile's queries to shared memory |
+//! | lists | | *all warps* sort each row's list, and make one of all blocks in them, with their pages and rows |
+//! | registers | give back | take |
+//! | plane | wait until its stage *is used*, start the copy | |
+//! | scores | | K *has arrived*: products of the warpgroup's queries with all keys; K *is used* |
+//! | weights | | of rows that chose the block: maximum, powers of two relative to it; zero of others |
+//! | values | | V *has arrived*: the weighted sums of all dims; V *is used* |
+//! | total | | which join those of rows that chose the block |
+//! | | *back to plane, for the next one* | *back to scores, for the next block that any of the four rows chose* |
+//! | result | | the mean |
+//!
+//! A warp whose row does not see all of a block takes the weighted sum by itself, so that what it does not see is not
+//! multiplied by zero: it may be NaN.
+
+mod matrices;
+mod plane_ring;
+mod shared_plan;
+
+use cuda_std::prelude::*;
+use cuda_std::ptx;
+use msa_abi::{AttendParams, BLOCK};
+
+use self::matrices::{scores, weighted_by_group};
+use self::plane_ring::PlaneRing;
+use self::shared_plan::SharedPlan;
+use super::ROWS;
+use super::total::Total;
+use super::values::weighted;
+use super::weights::Weights;
+use crate::attended::Attended;
+use crate::block_lists::{BlockLists, Slots};
+use crate::div_rem::div_rem;
+use crate::queries::{clear_queries, load_queries};
+use crate::request::{Request, keys_before};
+
+/// Rows of a warpgroup.
+const GROUP_ROWS: u32 = 4;
+
+/// Warpgroups that compute.
+const GROUPS: u32 = ROWS / GROUP_ROWS;
+
+/// Threads that copy: a warpgroup, since only as one can they give registers back.
+const COPY_THREADS: u32 = 128;
+
+/// Registers of a thread that copies, and of one that computes: of the 168 that each has at first.
+const REGISTERS: [u32; 2] = [40, 232];
+
+/// Attends to the blocks in each row's list. [`AttendParams`] says how to launch it.
+///
+/// # Safety
+///
+/// The operands have the shapes that the fields of `params` tell, and the launch is as its documentation asks.
+#[kernel(max_threads = 384, min_blocks = 1)]
+pub unsafe fn attend_prefill_hopper(params: AttendParams) {
+    let (request, tile) = div_rem(thread::block_idx_x(), params.row_tiles);
+    let kv_head = thread::block_idx_y();
+    // SAFETY: the grid is as the parameters tell.
+    let request = unsafe { Request::load(&params.batch, request) };
+    let first = tile * ROWS;
+    if first >= request.rows {
+        return; // A request with fewer tokens than others, or a slot of a bucket that is not used.
+    }
+    let rows = ROWS.min(request.rows - first);
+    let plan = SharedPlan::new(&params);
+    let ring = PlaneRing::new(plan.stages, plan.barriers);
+    // SAFETY: the caller vouches for the operands; all threads are here. The last barrier lies behind all that is written
+    // to shared memory here.
+    let lists = unsafe {
+        load_queries(&params, request.first_row + first, rows, kv_head, plan.queries);
+        clear_queries(rows, ROWS, plan.queries);
+        ring.init();
+        let lists = BlockLists::build(&params, request, first, rows, kv_head, plan.ids);
+        lists.mark_rows(rows);
+        ptx::fence_proxy_async();
+        thread::sync_threads();
+        lists
+    };
+
+    let warp = thread::thread_idx_x() / warp::WARP_SIZE;
+    if warp >= ROWS {
+        // SAFETY: the lists hold blocks that the request has, whose pages exist; these are the warps that copy.
+        unsafe {
+            ptx::setmaxnreg_dec::<{ REGISTERS[0] }>();
+            ring.copy_all(&params.cache, kv_head, request, lists);
+        }
+        return;
+    }
+    // SAFETY: these are two warpgroups, and what they take the third has given.
+    unsafe { ptx::setmaxnreg_inc::<{ REGISTERS[1] }>() };
+    let (group, row) = (warp / GROUP_ROWS, warp);
+    let mut planes = ring.user(group);
+    let mut total = Total::NONE;
+    for nth in 0..lists.len() {
+        let chosen = lists.rows(nth);
+        if !is_used_by(group, chosen) {
+            continue;
+        }
+        let block = lists.block(nth);
+        // SAFETY: all lanes come together, and so do the warps of a group, which all have chosen the block or none. Both
+        // planes are on their way, and nobody writes them before they are used.
+        unsafe {
+            let keys = planes.arrived(2 * nth);
+            let logits = scores(plan.queries, group, keys);
+            planes.used(2 * nth);
+
+            let is_chosen = chosen >> row & 1 != 0;
+            let visible = keys_before(request.position(first + row) + 1, block);
+            let mut slots = Slots { first: 0, count: 0 };
+            let mut weights = Weights::NONE;
+            if is_chosen {
+                slots = lists.slots(row, block);
+                weights = Weights::of_products(logits, visible, params.scale_log2);
+            }
+
+            let values = planes.arrived(2 * nth + 1);
+            // The first row of a group sees the least.
+            let least = keys_before(request.position(first + group * GROUP_ROWS) + 1, block);
+            let weighted = if least == BLOCK as u32 {
+                weighted_by_group(&weights, values)
+            } else {
+                weighted(&weights, values, visible)
+            };
+            planes.used(2 * nth + 1);
+            for _ in 0..slots.count {
+                total.join(weights.sums, &weighted);
+            }
+        }
+    }
+    if row < rows {
+        let attended = Attended::new(&params);
+        // SAFETY: the row is this warp's.
+        unsafe {
+            total.write(
+                attended,
+                request.first_row + first + row,
+                kv_head * params.group,
+                params.group,
+            )
+        }
+    }
+}
+
+/// Whether a warpgroup uses a block that these rows have chosen, a bit each.
+#[inline(always)]
+const fn is_used_by(group: u32, rows: u32) -> bool {
+    rows >> (group * GROUP_ROWS) & ((1 << GROUP_ROWS) - 1) != 0
+}
+
+// An attribute takes no constant; a warp has a row, and others copy.
+const _: () = assert!(AttendParams::HOPPER_PREFILL_THREADS == 384);
+const _: () = assert!(ROWS * warp::WARP_SIZE + COPY_THREADS == 384);
+const _: () = assert!(ROWS * 32 * REGISTERS[1] + COPY_THREADS * REGISTERS[0] <= 384 * 168);
