@@ -9,7 +9,7 @@ use cuda_sim::device::Device;
 use msa::gpu::{Kernel, Params};
 use msa_tests::costs::Cost;
 
-use self::steps::Operator;
+use self::steps::{Operator, Step};
 
 #[derive(clap::Args)]
 pub struct Report {
@@ -32,7 +32,7 @@ impl Report {
         for step in steps::all().filter(|step| operator.is_none_or(|one| one == step.operator)) {
             for cost in step.costs(&self.device)? {
                 if self.kernel.is_none_or(|one| one == cost.launch.kernel) {
-                    println!("{}", line(&step.name(), &cost));
+                    println!("{}", line(step, &cost));
                 }
             }
         }
@@ -48,25 +48,25 @@ fn kernel(name: &str) -> Result<Kernel, String> {
 }
 
 const HEADER: &str = "\
-kernel          step                                    grid  splits  instructions    KiB moved  of fewest  \
-cache read: of requests', of tiles'  useful  conflicts  diverged";
+kernel         step                   heads   keep         grid  splits  instructions  KiB moved  \
+of fewest  by request  by tile  useful  conflicts  diverged";
 
 const FOOTER: &str = "\
-step: requests x keys, or new tokens after cached keys; query heads/KV heads; q: new tokens of each request; keep: how
-    probable it is that a row attends to a block that the row before attends to.
+step: requests x keys, or new tokens after cached keys; q: new tokens of each request. heads: query heads/KV heads.
+keep: how probable it is that a row attends to a block that the row before attends to.
 grid, splits: as the library plans it; the parts that each tile's blocks are split into.
 instructions: of warps. KiB moved: of global memory, loaded and stored, in sectors of 32 bytes, once for each
     instruction that touches one.
 of fewest: over the bytes of operands and results, each once; of the cache what the rows of each request need, once for
     each request and KV head. What the parts of split work leave for the next kernel is a result, and its operand.
-cache read: index keys, or K and V, over what the rows of each request need, and over what those of each tile of rows
-    need that a block of threads has. A prefill's tiles read the same blocks, through the second-level cache.
+by request: index keys, or K and V, that were read, over what the rows of each request need. by tile: over what those
+    rows need that a block of threads has. A prefill's tiles read the same blocks, through the second-level cache.
 useful: of the floating-point operations of matrix multiplications those with keys that a row sees in blocks that are
     scored for it or in its list. Decode fills 16 rows of a fragment with what there is.
 conflicts: turns of the banks beyond the fewest, for each access to shared memory.
 diverged: of the instructions those that only some of a warp's live lanes execute.";
 
-fn line(step: &str, cost: &Cost) -> String {
+fn line(step: Step, cost: &Cost) -> String {
     let launch = &cost.launch;
     let grid = launch.grid.map(|extent| extent.to_string()).join(" x ");
     let splits = match launch.params {
@@ -75,9 +75,10 @@ fn line(step: &str, cost: &Cost) -> String {
         _ => "-".to_owned(),
     };
     let ratio = |ratio: Option<f64>| ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.3}"));
+    let left =
+        format!("{:<15}{:<23}{:<6}{:>6}", launch.kernel, step.name(), step.heads(), step.keep());
     format!(
-        "{:<16}{step:<32}{grid:>12}{splits:>8}{:>14}{:>13}{:>11.2}{:>25}{:>12}{:>8}{:>11.3}{:>9.1}%",
-        launch.kernel,
+        "{left}{grid:>13}{splits:>8}{:>14}{:>11}{:>11.2}{:>12}{:>9}{:>8}{:>11.3}{:>9.1}%",
         cost.instructions(),
         cost.moved() / 1024,
         cost.moved_of_fewest(),

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use clap::ValueEnum;
 use msa::gpu::Kernel;
+use msa::{BLOCK, Route};
 use msa_tests::costs::{self, Cost};
 use msa_tests::generate::{Recipe, Request, overlapping_ids};
 
@@ -98,22 +99,29 @@ impl Step {
             requests: vec![Request::new(new, cached); requests],
             heads: 16 * kv_heads,
             kv_heads,
-            shared_blocks: cached / msa::BLOCK,
+            shared_blocks: cached / BLOCK,
             ..Recipe::default()
         }
     }
 
     pub(super) fn name(&self) -> String {
-        let Self { requests, new, cached, kv_heads, keep, .. } = *self;
-        let rows = match new {
-            1 => format!("{requests} x {}", cached + 1),
-            2..=8 => format!("{requests} x {}, q = {new}", cached + new),
+        let Self { requests, new, cached, .. } = *self;
+        match Route::for_max_seq_length(new) {
+            Route::Decode => format!("{requests} x {}", cached + new),
+            Route::Speculative => format!("{requests} x {}, q = {new}", cached + new),
             _ => format!("{new} after {cached}"),
-        };
-        let keep = match self.operator {
-            Operator::Attention if new > 1 => format!(", keep {keep}"),
-            _ => String::new(),
-        };
-        format!("{rows}, {}/{kv_heads}{keep}", 16 * kv_heads)
+        }
+    }
+
+    pub(super) fn heads(&self) -> String {
+        format!("{}/{}", 16 * self.kv_heads, self.kv_heads)
+    }
+
+    /// What `keep` is, where a request has several rows and they have lists.
+    pub(super) fn keep(&self) -> String {
+        match self.operator {
+            Operator::Attention if self.new > 1 => self.keep.to_string(),
+            _ => "-".to_owned(),
+        }
     }
 }
