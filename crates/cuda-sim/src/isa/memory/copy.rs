@@ -184,8 +184,9 @@ fn start(
         cx.warp.copies.pending.push(Pending { lane, group, to, bytes: copied });
     }
     cx.count_access(Some(Space::Shared), &to, mask, bytes, true);
-    let reading = lanes(mask).filter(|lane| given[*lane] > 0).fold(0, |m, lane| m | 1 << lane);
-    cx.count_access(Some(Space::Global), &from, reading, bytes, false);
+    let reading = lanes(mask).filter(|lane| given[*lane] > 0);
+    let runs: Vec<_> = reading.map(|lane| Access { address: from[lane], bytes }).collect();
+    cx.count_copies(&runs);
     Ok(())
 }
 
