@@ -18,11 +18,13 @@ pub enum Kernel {
     AttendCombine,
     /// Attends to many new tokens of a request.
     AttendPrefill,
+    /// Looks for what is wrong in operands on the device.
+    CheckOperands,
 }
 
 impl Kernel {
     /// All kernels, in the order of their declaration.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::IndexDecode,
         Self::BlockTopk,
         Self::IndexPrefill,
@@ -30,6 +32,7 @@ impl Kernel {
         Self::AttendDecode,
         Self::AttendCombine,
         Self::AttendPrefill,
+        Self::CheckOperands,
     ];
 
     /// Its name in the PTX.
@@ -42,6 +45,7 @@ impl Kernel {
             Self::AttendDecode => "attend_decode",
             Self::AttendCombine => "attend_combine",
             Self::AttendPrefill => "attend_prefill",
+            Self::CheckOperands => "check_operands",
         }
     }
 }

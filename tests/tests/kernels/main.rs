@@ -6,4 +6,5 @@ mod attend_prefill;
 mod attention;
 mod block_topk;
 mod costs;
+mod check_operands;
 mod index;
