@@ -50,19 +50,19 @@ pub enum Error {
     RowOffsets {
         /// Which offset.
         index: usize,
-        /// Whether `bound` is the value or its lower limit: "exactly" or "at least".
+        /// Whether `bound` is the value, its lower or its upper limit: "exactly", "at least" or "at most".
         expected: &'static str,
         /// The value asked for.
         bound: u32,
         /// The value that came.
         got: u32,
     },
-    /// A page table's rows are too narrow for the longest request.
+    /// A page table's rows are too narrow for a request.
     #[error("{operand}: {got} entries a request, expected at least {needed} for request {request}")]
     PageTableTooNarrow {
         /// The operand.
         operand: &'static str,
-        /// The request that has the most blocks.
+        /// The request: on the host the one that has the most blocks, on the device the first that has too many.
         request: usize,
         /// Its blocks.
         needed: usize,

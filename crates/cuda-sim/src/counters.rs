@@ -27,6 +27,8 @@ pub struct Totals {
     pub barriers: u64,
     /// Global memory that was loaded, atomics and asynchronous copies included.
     pub global_loads: Traffic,
+    /// What of that was copied to shared memory asynchronously.
+    pub global_copies: Traffic,
     /// Global memory that was stored to.
     pub global_stores: Traffic,
     /// Shared memory.
@@ -121,6 +123,7 @@ impl Tally {
         totals.divergent += more.divergent;
         totals.barriers += more.barriers;
         totals.global_loads.add(&more.global_loads);
+        totals.global_copies.add(&more.global_copies);
         totals.global_stores.add(&more.global_stores);
         totals.shared.accesses += more.shared.accesses;
         totals.shared.wavefronts += more.shared.wavefronts;
@@ -140,7 +143,7 @@ impl Tally {
 }
 
 impl Traffic {
-    fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         self.bytes += other.bytes;
         self.sectors += other.sectors;
         self.distinct_sectors += other.distinct_sectors;

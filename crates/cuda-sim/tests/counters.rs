@@ -63,6 +63,20 @@ fn global_memory_is_counted_in_sectors() {
 }
 
 #[test]
+fn copies_to_shared_memory_are_also_counted_apart() {
+    let body = "shl.b32 s, thread, 4;\nmad.wide.u32 at, thread, 16, buffer;\n\
+         cp.async.ca.shared.global [s], [at], 16;\ncp.async.wait_all;\nld.global.u32 d, [at];";
+    let totals = count(2, 32, body, Order::InTurn).totals;
+    let copies = Traffic { bytes: 1024, sectors: 32, distinct_sectors: 16 };
+    assert_eq!(totals.global_copies, copies);
+    let all = Traffic { bytes: 1024 + 256, sectors: 64, distinct_sectors: 16 };
+    assert_eq!(totals.global_loads, all);
+    // A source that gives nothing is not read.
+    let body = "shl.b32 s, thread, 4;\ncp.async.ca.shared.global [s], [buffer], 16, 0;\ncp.async.wait_all;";
+    assert_eq!(count(1, 32, body, Order::InTurn).totals.global_copies, Traffic::default());
+}
+
+#[test]
 fn bulk_copies_are_counted_as_traffic_of_global_memory_alone() {
     // 64 bytes from the middle of a sector on, and back to the next sectors.
     let body = "setp.eq.u32 p, thread, 0;\n@p mbarrier.init.shared.b64 [memory+4096], 1; fence.proxy.async; bar.warp.sync -1;\n\
@@ -74,6 +88,7 @@ fn bulk_copies_are_counted_as_traffic_of_global_memory_alone() {
          @p cp.async.bulk.commit_group;\n@p cp.async.bulk.wait_group 0;";
     let totals = count(1, 32, body, Order::InTurn).totals;
     assert_eq!(totals.global_loads, Traffic { bytes: 64, sectors: 3, distinct_sectors: 3 });
+    assert_eq!(totals.global_copies, totals.global_loads);
     assert_eq!(totals.global_stores, Traffic { bytes: 128, sectors: 4, distinct_sectors: 2 });
     assert_eq!(totals.shared, Banks::default());
 }

@@ -9,6 +9,7 @@ mod attend;
 mod batch;
 mod block_topk;
 mod cache;
+mod check;
 mod index;
 mod ptr;
 
@@ -16,6 +17,7 @@ pub use attend::AttendParams;
 pub use batch::BatchParams;
 pub use block_topk::BlockTopkParams;
 pub use cache::CacheParams;
+pub use check::{CheckParams, CheckReport, Violation};
 pub use index::IndexParams;
 pub use ptr::DevicePtr;
 

@@ -17,8 +17,8 @@ use crate::{Dispatch, Error, Route};
 pub struct Kernels {
     device: CurrentDevice,
     ptx: Ptx,
-    /// In the order of [`Kernel::ALL`].
-    functions: Vec<Function>,
+    /// In the order of [`Kernel::ALL`]; none where the PTX has none.
+    functions: Vec<Option<Function>>,
     // The functions are its.
     _module: Module,
 }
@@ -50,7 +50,10 @@ impl Kernels {
         device.plan.capability = ptx.capability();
         let module = Module::load(&ptx)?;
         let most = device.plan.shared_per_block_optin;
-        let functions = Kernel::ALL.into_iter().map(|kernel| module.function(&ptx, kernel, most));
+        let functions = Kernel::ALL.into_iter().map(|kernel| match ptx.has(kernel) {
+            true => module.function(&ptx, kernel, most).map(Some),
+            false => Ok(None),
+        });
         Ok(Self { device, ptx, functions: functions.collect::<Result<_, _>>()?, _module: module })
     }
 
@@ -113,12 +116,16 @@ impl Kernels {
     /// Enqueues the launches of a plan on a stream. A plan may be enqueued as often as its operands are where they were.
     ///
     /// # Errors
-    /// What the driver refuses.
+    /// If the plan is of a device with other kernels, when nothing is enqueued; and what the driver refuses.
     ///
     /// # Safety
     /// As for [`enqueue_indexer`](Self::enqueue_indexer), of the operands, the result and the workspace that the plan
     /// was made for. The plan is of this version of the library, and of [`device`](Self::device) or one like it.
     pub unsafe fn enqueue(&self, plan: &Plan, stream: CUstream) -> Result<Dispatch, Error> {
+        // All of them before the first launch: half a step is of no use.
+        for launch in plan.launches() {
+            self.function(launch.kernel)?;
+        }
         for launch in plan.launches() {
             // SAFETY: as promised.
             unsafe { self.launch(launch, stream)? };
@@ -129,7 +136,7 @@ impl Kernels {
     /// # Safety
     /// As for [`enqueue`](Self::enqueue).
     unsafe fn launch(&self, launch: &Launch, stream: CUstream) -> Result<(), Error> {
-        let Function(function) = self.functions[launch.kernel as usize];
+        let Function(function) = self.function(launch.kernel)?;
         let early = LaunchAttribute::PROGRAMMATIC_STREAM_SERIALIZATION;
         let config = LaunchConfig {
             grid: launch.grid,
@@ -148,5 +155,10 @@ impl Kernels {
             cuLaunchKernelEx(&config, function, parameters.as_mut_ptr(), ptr::null_mut())
         };
         check("cuLaunchKernelEx", launch.kernel.name(), launched)
+    }
+
+    fn function(&self, kernel: Kernel) -> Result<Function, Error> {
+        let missing = Error::NoKernel { ptx: self.ptx.name(), kernel: kernel.name() };
+        self.functions[kernel as usize].ok_or(missing)
     }
 }

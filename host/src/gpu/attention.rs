@@ -2,7 +2,7 @@ use half::bf16;
 use msa_abi::{BatchParams, CacheParams, DevicePtr, HEAD_DIM};
 
 use super::batch::narrow;
-use super::{Batch, Device, DeviceTensor, Plan, Workspace, cache};
+use super::{Batch, Device, DeviceCheck, DeviceTensor, Plan, Workspace, cache};
 use crate::problem::{CacheNames, check_axis, check_group, check_scale, check_topk};
 use crate::{Error, Route};
 
@@ -50,6 +50,20 @@ impl AttentionOperands {
         self.check(result)?.plan(device, workspace)
     }
 
+    /// A check of the batch and the page table on the device.
+    ///
+    /// # Errors
+    /// If the host can refuse them already.
+    pub fn device_check(&self) -> Result<DeviceCheck, Error> {
+        DeviceCheck::new(&self.batch, NAMES, self.check_cache()?, self.kv_pages.shape()[0])
+    }
+
+    fn check_cache(&self) -> Result<CacheParams, Error> {
+        let (pages, table) = (&self.kv_pages, &self.kv_page_table);
+        let planes_and_heads = [2, pages.shape()[4]];
+        cache::check(NAMES, pages, table, self.layer_idx, planes_and_heads, self.batch.len())
+    }
+
     fn check(&self, result: &AttentionResult) -> Result<AttentionProblem, Error> {
         let [rows, heads, head_dim] = self.q.shape();
         check_axis("q", "head dim", head_dim, HEAD_DIM)?;
@@ -60,16 +74,7 @@ impl AttentionOperands {
 
         let kv_heads = self.kv_pages.shape()[4];
         let group = check_group(heads, kv_heads)?;
-        let names = CacheNames { pages: "kv_pages", table: "kv_page_table" };
-        let requests = self.batch.len();
-        let cache = cache::check(
-            names,
-            &self.kv_pages,
-            &self.kv_page_table,
-            self.layer_idx,
-            [2, kv_heads],
-            requests,
-        )?;
+        let cache = self.check_cache()?;
 
         let [id_heads, id_rows, topk] = self.block_ids.shape();
         check_axis("block_ids", "kv heads", id_heads, kv_heads)?;
@@ -113,6 +118,9 @@ impl AttentionOperands {
         })
     }
 }
+
+/// What its cache is called.
+const NAMES: CacheNames = CacheNames { pages: "kv_pages", table: "kv_page_table" };
 
 /// Attention's operands, checked.
 #[derive(Clone, Copy, Debug)]

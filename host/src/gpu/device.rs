@@ -1,4 +1,4 @@
-use super::Ptx;
+use super::{Kernel, Ptx};
 
 /// What a plan has to know of a GPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,11 @@ impl Device {
     pub(super) fn shared_for_each_of(&self, blocks: u32) -> u32 {
         let share = self.shared_per_multiprocessor / blocks;
         share.saturating_sub(Self::RESERVED_SHARED).min(self.shared_per_block_optin)
+    }
+
+    /// Whether it runs a kernel.
+    pub(super) fn has(&self, kernel: Kernel) -> bool {
+        Ptx::for_device(self.capability).is_ok_and(|ptx| ptx.has(kernel))
     }
 
     /// Whether the kernels that it runs can begin while those before them end.

@@ -2,7 +2,7 @@ use half::bf16;
 use msa_abi::{BatchParams, CacheParams, DevicePtr, HEAD_DIM, MAX_BLOCKS};
 
 use super::batch::narrow;
-use super::{Batch, Device, DeviceTensor, Plan, Workspace, cache};
+use super::{Batch, Device, DeviceCheck, DeviceTensor, Plan, Workspace, cache};
 use crate::problem::{CacheNames, check_axis, check_scale, check_topk};
 use crate::{Error, Route, Selection};
 
@@ -41,6 +41,27 @@ impl IndexerOperands {
         self.check(block_ids)?.plan(device, workspace)
     }
 
+    /// A check of the batch and the page table on the device.
+    ///
+    /// # Errors
+    /// If the host can refuse them already.
+    pub fn device_check(&self) -> Result<DeviceCheck, Error> {
+        DeviceCheck::new(&self.batch, NAMES, self.check_cache()?, self.index_k_pages.shape()[0])
+    }
+
+    fn check_cache(&self) -> Result<CacheParams, Error> {
+        let (pages, table) = (&self.index_k_pages, &self.index_page_table);
+        let cache = cache::check(NAMES, pages, table, self.layer_idx, [1, 1], self.batch.len())?;
+        if cache.table_width as usize > MAX_BLOCKS {
+            return Err(Error::Value {
+                operand: NAMES.table,
+                expected: "at most 8192 entries a request",
+                got: cache.table_width.to_string(),
+            });
+        }
+        Ok(cache)
+    }
+
     fn check(&self, block_ids: &DeviceTensor<i32, 3>) -> Result<IndexerProblem, Error> {
         let [rows, heads, head_dim] = self.index_q.shape();
         check_axis("index_q", "head dim", head_dim, HEAD_DIM)?;
@@ -49,23 +70,7 @@ impl IndexerOperands {
         let batch = self.batch.check()?;
         check_topk(self.selection.topk)?;
         check_scale("index_scale", self.scale)?;
-        let names = CacheNames { pages: "index_k_pages", table: "index_page_table" };
-        let requests = self.batch.len();
-        let cache = cache::check(
-            names,
-            &self.index_k_pages,
-            &self.index_page_table,
-            self.layer_idx,
-            [1, 1],
-            requests,
-        )?;
-        if cache.table_width as usize > MAX_BLOCKS {
-            return Err(Error::Value {
-                operand: names.table,
-                expected: "at most 8192 entries a request",
-                got: cache.table_width.to_string(),
-            });
-        }
+        let cache = self.check_cache()?;
         for (axis, got, expected) in
             [(0, "index heads", heads), (1, "rows", rows), (2, "topk", self.selection.topk)]
         {
@@ -88,6 +93,9 @@ impl IndexerOperands {
         })
     }
 }
+
+/// What its cache is called.
+const NAMES: CacheNames = CacheNames { pages: "index_k_pages", table: "index_page_table" };
 
 /// The indexer's operands, checked.
 #[derive(Clone, Copy, Debug)]

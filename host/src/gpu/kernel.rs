@@ -18,11 +18,15 @@ pub enum Kernel {
     AttendCombine,
     /// Attends to many new tokens of a request.
     AttendPrefill,
+    /// The same by the matrix instructions of compute capability 9.0.
+    AttendPrefillHopper,
+    /// Looks for what is wrong in operands on the device.
+    CheckOperands,
 }
 
 impl Kernel {
     /// All kernels, in the order of their declaration.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::IndexDecode,
         Self::BlockTopk,
         Self::IndexPrefill,
@@ -30,6 +34,8 @@ impl Kernel {
         Self::AttendDecode,
         Self::AttendCombine,
         Self::AttendPrefill,
+        Self::AttendPrefillHopper,
+        Self::CheckOperands,
     ];
 
     /// Its name in the PTX.
@@ -42,6 +48,8 @@ impl Kernel {
             Self::AttendDecode => "attend_decode",
             Self::AttendCombine => "attend_combine",
             Self::AttendPrefill => "attend_prefill",
+            Self::AttendPrefillHopper => "attend_prefill_hopper",
+            Self::CheckOperands => "check_operands",
         }
     }
 }

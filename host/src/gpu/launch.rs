@@ -1,4 +1,4 @@
-use msa_abi::{AttendParams, BlockTopkParams, IndexParams};
+use msa_abi::{AttendParams, BlockTopkParams, CheckParams, IndexParams};
 
 use super::{Device, Kernel};
 use crate::{Error, Route};
@@ -60,6 +60,8 @@ pub enum Params {
     BlockTopk(BlockTopkParams),
     /// Of the kernels `attend_decode`, `attend_combine` and `attend_prefill`.
     Attend(AttendParams),
+    /// Of the kernel `check_operands`.
+    Check(CheckParams),
 }
 
 impl Params {
@@ -69,6 +71,7 @@ impl Params {
             Self::Index(params) => bytemuck::bytes_of(params),
             Self::BlockTopk(params) => bytemuck::bytes_of(params),
             Self::Attend(params) => bytemuck::bytes_of(params),
+            Self::Check(params) => bytemuck::bytes_of(params),
         }
     }
 }

@@ -12,7 +12,7 @@
 //! [`Batch`] gives bounds, and a plan depends on these alone. What stays within them is right; that it does is the
 //! caller's promise: row offsets ascend from 0 and end at no more than `rows`, no request has more new tokens than
 //! `max_seq_length`, the page table's rows have room for every request's blocks, and its entries that are followed
-//! name pages of the cache. Nothing checks the entries on the device.
+//! name pages of the cache. Nothing checks that, unless a caller who looks for a mistake asks for a [`DeviceCheck`].
 //!
 //! # CUDA graphs
 //! Grids of the routes decode and speculative depend on shapes, `max_seq_length` and the device, so their launches may
@@ -27,6 +27,7 @@ mod attention;
 mod batch;
 mod cache;
 mod device;
+mod device_check;
 mod indexer;
 mod kernel;
 mod launch;
@@ -39,6 +40,7 @@ mod workspace;
 pub use attention::{AttentionOperands, AttentionResult};
 pub use batch::Batch;
 pub use device::Device;
+pub use device_check::DeviceCheck;
 pub use indexer::IndexerOperands;
 pub use kernel::Kernel;
 pub use launch::{Launch, Params, Plan};

@@ -1,3 +1,4 @@
+use super::Kernel;
 use crate::Error;
 
 /// The kernels as PTX for one architecture, embedded in the library.
@@ -67,6 +68,11 @@ impl Ptx {
         self.text
     }
 
+    /// Whether it has a kernel: those that are named for an architecture are in its file alone.
+    pub fn has(&self, kernel: Kernel) -> bool {
+        kernel != Kernel::AttendPrefillHopper || self.target == Target::Exactly(9, 0)
+    }
+
     /// Whether its kernels that depend on others wait for these themselves, so that they may be launched by programmatic
     /// stream serialization: from 9.0 on.
     pub fn has_dependent_launches(&self) -> bool {
@@ -92,6 +98,7 @@ impl Ptx {
 mod tests {
     use super::Ptx;
     use crate::Error;
+    use crate::gpu::Kernel;
 
     #[test]
     fn a_device_runs_the_newest_file_that_it_can() {
@@ -130,6 +137,16 @@ mod tests {
                 // Of each of the three pairs of kernels.
                 let expected = if ptx.has_dependent_launches() { 3 } else { 0 };
                 assert_eq!(ptx.text().matches(step).count(), expected, "{step} {}", ptx.name());
+            }
+        }
+    }
+
+    #[test]
+    fn files_have_the_kernels_that_they_are_said_to_have() {
+        for ptx in Ptx::ALL {
+            for kernel in Kernel::ALL {
+                let is_there = ptx.text().contains(&format!(".entry {}(", kernel.name()));
+                assert_eq!(is_there, ptx.has(kernel), "{kernel} in {}", ptx.name());
             }
         }
     }

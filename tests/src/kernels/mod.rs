@@ -4,6 +4,7 @@ pub mod attend_decode;
 pub mod attend_prefill;
 pub mod attention;
 pub mod block_topk;
+pub mod check_operands;
 pub mod index;
 mod step;
 

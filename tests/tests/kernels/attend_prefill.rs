@@ -226,6 +226,8 @@ fn a_tile_reads_each_block_once_and_multiplies_little_in_vain_of(kernel: Kernel)
     let issued: u64 = counters.mma_flops.values().sum();
     let shared = counters.totals.shared;
     assert!(moved <= fewest + rest);
-    assert!(10 * useful >= 9 * issued);
+    // A warpgroup's products are of four rows, also where one of them alone has chosen the block.
+    let least = if kernel == Kernel::Hopper { 7 } else { 9 };
+    assert!(10 * useful >= least * issued, "{useful} of {issued}");
     assert!(100 * shared.conflicts <= shared.accesses);
 }

@@ -5,7 +5,7 @@ use msa::gpu::{
     Launch, Limits, Params, Plan, Workspace, attention_workspace_bytes, indexer_workspace_bytes,
 };
 use msa::{Error, Selection};
-use msa_abi::{AttendParams, IndexParams, MAX_SPECULATIVE, MAX_TOPK};
+use msa_abi::{AttendParams, CheckReport, IndexParams, MAX_SPECULATIVE, MAX_TOPK};
 use proptest::prelude::*;
 
 const A100: Device = device((8, 0), 108, 163, 164);
@@ -59,8 +59,8 @@ impl Step {
         }
     }
 
-    fn index(&self, device: &Device, workspace: Workspace) -> Result<Plan, Error> {
-        let operands = IndexerOperands {
+    fn indexer(&self) -> IndexerOperands {
+        IndexerOperands {
             batch: self.batch(),
             index_q: somewhere([self.rows, self.kv_heads, 128]),
             index_k_pages: somewhere([9, 1, 1, 128, 1, 128]),
@@ -68,8 +68,11 @@ impl Step {
             layer_idx: 0,
             selection: Selection { topk: self.topk, ..Selection::MINIMAX_M3 },
             scale: 0.1,
-        };
-        operands.plan(&somewhere([self.kv_heads, self.rows, self.topk]), device, workspace)
+        }
+    }
+
+    fn index(&self, device: &Device, workspace: Workspace) -> Result<Plan, Error> {
+        self.indexer().plan(&somewhere([self.kv_heads, self.rows, self.topk]), device, workspace)
     }
 
     fn attend(&self, device: &Device, workspace: Workspace) -> Result<Plan, Error> {
@@ -214,7 +217,7 @@ fn assert_work(launch: &Launch, step: &Step) {
             assert!([x, y, z] == [rows, (heads * step.group as u32).div_ceil(4), 1]);
             assert!(params.splits > 1);
         }
-        (Kernel::AttendPrefill, Params::Attend(params)) => {
+        (Kernel::AttendPrefill | Kernel::AttendPrefillHopper, Params::Attend(params)) => {
             assert_eq!([x, y, z], [batch * params.row_tiles, heads, 1]);
             assert_covered(length, params.row_tiles, AttendParams::PREFILL_ROWS);
             assert_eq!((params.splits, params.tile_rows), (1, AttendParams::PREFILL_ROWS));
@@ -343,6 +346,27 @@ fn any_number_of_requests_is_one_launch() {
             assert_sound(&plan.expect("a sound step"), &step, &H200);
         }
     }
+}
+
+#[test]
+fn a_check_on_the_device_is_one_small_launch_and_its_report() {
+    let check = DECODE.indexer().device_check().expect("sound operands");
+    let report = Workspace { address: START, bytes: 256 };
+    let plan = check.plan(&H200, report).expect("there is room");
+    let launches: Vec<_> = plan.launches().collect();
+    let [Launch { kernel: Kernel::CheckOperands, grid: [1, 1, 1], params, .. }] = launches[..]
+    else {
+        panic!("{plan:?}")
+    };
+    assert!(matches!(params, Params::Check(params) if params.report.address() == START));
+    assert_eq!(plan.workspace_bytes(), 256);
+    assert!(check.plan(&H200, Workspace { bytes: 255, ..report }).is_err());
+    let refused = IndexerOperands { layer_idx: 1, ..DECODE.indexer() }.device_check();
+    assert!(matches!(refused, Err(Error::Value { operand: "layer_idx", .. })));
+    // What no kernel has written is no report.
+    let garbage = CheckReport { violation: 7, ..CheckReport::default() };
+    assert!(matches!(check.verdict(&garbage), Err(Error::Value { operand: "violation", .. })));
+    assert_eq!(check.verdict(&CheckReport::default()), Ok(()));
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub(crate) struct Function {
     pub(crate) min_blocks: Option<u32>,
     /// `.reqntid`
     pub(crate) required_threads: Option<[u32; 3]>,
-    /// `.reqnctapercluster` or `.explicitcluster` with its dimensions.
+    /// `.reqnctapercluster`
     pub(crate) cluster: Option<[u32; 3]>,
     /// `.maxnreg`
     pub(crate) max_registers: Option<u32>,

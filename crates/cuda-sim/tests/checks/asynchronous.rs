@@ -361,6 +361,21 @@ fn copies_of_threads_are_read_before_their_mbarrier_is_waited_for() {
     assert_eq!(*fault.kind, kind);
 }
 
+/// A thread's copies arrive with each mbarrier that it tells of them.
+#[test]
+fn copies_are_there_for_those_who_wait_for_either_mbarrier() {
+    let start =
+        START.replace("2048], 1;", "2048], 32;\n@p mbarrier.init.shared.b64 [memory+2056], 32;");
+    let wait = WAIT.replace("2048", "2056");
+    let body = format!(
+        "{start}cp.async.ca.shared.global [s], [at], 4;\n\
+         cp.async.mbarrier.arrive.noinc.shared.b64 [memory+2048];\n\
+         cp.async.mbarrier.arrive.noinc.shared.b64 [memory+2056];\n«|{wait}»ld.shared.u32 a, [s];"
+    );
+    let (_, fault) = caught(1, 32, &body);
+    assert_eq!(*fault.kind, FaultKind::PendingCopy { address: 0 });
+}
+
 /// A load of a box by the first thread, of `map` at some coordinates to an address. Two lines.
 fn load_box(map: &str, coordinates: &str, to: &str) -> String {
     format!(

@@ -93,16 +93,25 @@ impl AttentionProblem {
     }
 
     fn prefill(&self, device: &Device, workspace: Workspace) -> Result<Plan, Error> {
-        let shared = |stages| AttendParams::prefill_shared_bytes(self.topk, stages);
+        type Shared = fn(u32, u32) -> u32;
+        let hopper = Kernel::AttendPrefillHopper;
+        let (kernel, threads, shared): (_, _, Shared) = if device.has(hopper) {
+            let threads = AttendParams::HOPPER_PREFILL_THREADS;
+            (hopper, threads, AttendParams::hopper_prefill_shared_bytes)
+        } else {
+            let threads = AttendParams::PREFILL_THREADS;
+            (Kernel::AttendPrefill, threads, AttendParams::prefill_shared_bytes)
+        };
+        let shared = |stages| shared(self.topk, stages);
         let most = [tuning::ATTEND_BLOCKS, AttendParams::MAX_STAGES];
-        let fit = Fit::new(Kernel::AttendPrefill, device, most, shared)?;
+        let fit = Fit::new(kernel, device, most, shared)?;
         let tile_rows = AttendParams::PREFILL_ROWS;
         let row_tiles = self.max_seq_length.div_ceil(tile_rows);
         let params = AttendParams { tile_rows, row_tiles, stages: fit.stages, ..self.params() };
         let attend = Launch {
-            kernel: Kernel::AttendPrefill,
+            kernel,
             grid: grid([product([self.batch.batch, row_tiles]), self.kv_heads.into(), 1]),
-            threads: AttendParams::PREFILL_THREADS,
+            threads,
             dynamic_shared: shared(fit.stages),
             programmatic_stream_serialization: false,
             params: Params::Attend(params),

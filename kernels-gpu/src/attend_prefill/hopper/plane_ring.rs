@@ -72,8 +72,11 @@ impl PlaneRing {
             let entry = nth / 2;
             let plane = if nth.is_multiple_of(2) { planes[0] } else { planes[1] };
             let (page, keys) = (lists.page(entry), request.keys_in(lists.block(entry)));
-            let users = [0, 1].map(|group| is_used_by(group, lists.rows(entry)));
-            let others = users.iter().filter(|uses| !**uses).count() as u32 * GROUP_ROWS;
+            let rows = lists.rows(entry);
+            let mut others = 0;
+            for group in 0..GROUPS {
+                others += if is_used_by(group, rows) { 0 } else { GROUP_ROWS };
+            }
             let (phase, stage) = div_rem(nth, self.stages.count());
             let used = self.used.add(stage).address();
             // SAFETY: the barriers are made. That the plane has arrived is known only after the first thread has arrived
@@ -87,8 +90,8 @@ impl PlaneRing {
                 }
                 let to = self.stages.nth(stage);
                 plane.start_copy::<COPY_THREADS, { BLOCK as u32 }>(thread, page, 0, keys, to);
-                for (group, uses) in (0..).zip(users) {
-                    if uses {
+                for group in 0..GROUPS {
+                    if is_used_by(group, rows) {
                         let arrived = self.arrived.add(group * self.stages.count() + stage);
                         ptx::cp_async_mbarrier_arrive_noinc(arrived.address());
                     }

@@ -82,7 +82,7 @@ impl Copy {
                     runs.push(from);
                     load(cx, lane, from, &places[lane])
                 })?;
-                cx.count_runs(&runs, false);
+                cx.count_copies(&runs);
             }
             Way::Across(to, update) => {
                 let places = to.places(cx, mask)?;

@@ -103,7 +103,7 @@ impl Tensor {
                     });
                     runs.extend(moved.map_err(|kind| Stop { lane: lane as u32, kind })?);
                 }
-                cx.count_runs(&runs, false);
+                cx.count_copies(&runs);
             }
             Way::Store(from, function) => {
                 let from = addresses(cx, from, mask)?;

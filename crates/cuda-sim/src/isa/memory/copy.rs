@@ -184,8 +184,9 @@ fn start(
         cx.warp.copies.pending.push(Pending { lane, group, to, bytes: copied });
     }
     cx.count_access(Some(Space::Shared), &to, mask, bytes, true);
-    let reading = lanes(mask).filter(|lane| given[*lane] > 0).fold(0, |m, lane| m | 1 << lane);
-    cx.count_access(Some(Space::Global), &from, reading, bytes, false);
+    let reading = lanes(mask).filter(|lane| given[*lane] > 0);
+    let runs: Vec<_> = reading.map(|lane| Access { address: from[lane], bytes }).collect();
+    cx.count_copies(&runs);
     Ok(())
 }
 
@@ -234,11 +235,15 @@ fn arrive_with(cx: &mut Cx, lane: usize, place: (u32, u64), counts: bool) -> Res
             None => told.push((lane, copy.group, step)),
         }
     }
+    // That the copies have come says nothing of what else the thread has done. Those that another mbarrier was told of
+    // have come as well: they are steps of that one, along with the other threads' copies that it was told of.
+    let mut arrived = Knowledge::default();
+    let of_lane = cx.warp.copies.told.iter().filter(|(of, ..)| *of == lane);
+    of_lane.for_each(|(.., step)| arrived.learn(*step));
     let mbarrier = find(cx, place, lane)?;
     if counts {
         mbarrier.expect_arrival()?;
     }
-    // That the copies have come says nothing of what else the thread has done.
-    mbarrier.arrive(1, Stay::Stays, &Knowledge::default())?;
+    mbarrier.arrive(1, Stay::Stays, &arrived)?;
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Runs of bytes of global memory, as copies move them.
 
 use super::access::{little_endian, unwritten};
+use crate::counters::Traffic;
 use crate::exec::Cx;
 use crate::fault::FaultKind;
 use crate::memory::{Access, Proxy, SECTOR};
@@ -37,8 +38,14 @@ impl Cx<'_, '_> {
         Ok(())
     }
 
-    /// Counts what an instruction of a warp moved of global memory, which was allowed.
-    pub(crate) fn count_runs(&mut self, runs: &[Access], is_store: bool) {
+    /// Counts what an instruction of a warp loaded of global memory to copy it to shared memory, which was allowed.
+    pub(crate) fn count_copies(&mut self, runs: &[Access]) {
+        let copied = self.count_runs(runs, false);
+        self.block.tally.totals.global_copies.add(&copied);
+    }
+
+    /// Counts what an instruction of a warp moved of global memory, which was allowed, and tells it.
+    pub(crate) fn count_runs(&mut self, runs: &[Access], is_store: bool) -> Traffic {
         // An address in each.
         let mut sectors: Vec<u64> = Vec::new();
         let mut asked = 0;
@@ -51,7 +58,7 @@ impl Cx<'_, '_> {
             sectors.extend((next..end).step_by(SECTOR as usize));
         }
         if sectors.is_empty() {
-            return;
+            return Traffic::default();
         }
         sectors.sort_unstable();
         sectors.dedup_by_key(|address| *address / SECTOR);
@@ -64,10 +71,11 @@ impl Cx<'_, '_> {
                 distinct += u64::from(allocation.is_new_sector(at, launch, is_store));
             }
         }
+        let moved =
+            Traffic { bytes: asked, sectors: sectors.len() as u64, distinct_sectors: distinct };
         let totals = &mut self.block.tally.totals;
         let traffic = if is_store { &mut totals.global_stores } else { &mut totals.global_loads };
-        traffic.bytes += asked;
-        traffic.sectors += sectors.len() as u64;
-        traffic.distinct_sectors += distinct;
+        traffic.add(&moved);
+        moved
     }
 }
