@@ -1,7 +1,7 @@
 use cuda_std::prelude::*;
 use msa_abi::{AttendParams, BLOCK, HEAD_DIM};
 
-use crate::block_ring::BlockStages;
+use crate::block_planes::BlockStages;
 use crate::queries::HEADS;
 use crate::row_tile::RowTile;
 use crate::softmax::Sums;
