@@ -3,7 +3,7 @@ use msa_abi::{AttendParams, BLOCK};
 
 use crate::div_rem::div_rem;
 use crate::request::Request;
-use crate::share_out::share_out;
+use crate::share_out::{share_out, share_out_to_warps};
 
 /// The blocks that a tile's rows have chosen.
 ///
@@ -80,33 +80,28 @@ impl BlockLists {
             });
             thread::sync_threads();
             // What stands first among all that are the same is kept.
-            share_out(len, |at| {
+            share_out_to_warps(len, |at| {
                 let id = sorted.add(at).read();
-                let slot = div_rem(at, topk).1;
-                let is_again = slot > 0 && sorted.add(at.wrapping_sub(1)).read() == id;
-                let stands_before = |other: u32| sorted.add(other).read() == id;
-                let is_first = !is_again && !(0..at - slot).any(stands_before);
-                raw.add(at).write(if is_first { id } else { Self::NONE });
+                let stands_before = |other: u32| other < at && sorted.add(other).read() == id;
+                let is_first = count(len, stands_before) == 0;
+                if warp::lane_id() == 0 {
+                    raw.add(at).write(if is_first { id } else { Self::NONE });
+                }
             });
             thread::sync_threads();
             let table = GlobalPtr::<u32>::from_address(params.cache.table.address());
             let table = table.add(u64::from(request.index) * params.cache.table_stride);
-            share_out(len, |at| {
+            share_out_to_warps(len, |at| {
                 let id = raw.add(at).read();
                 if id != Self::NONE {
-                    let rank = (0..len).filter(|other| raw.add(*other).read() < id).count() as u32;
-                    blocks.add(rank).write(id);
-                    pages.add(rank).write(table.add(u64::from(id)).read_constant());
+                    let rank = count(len, |other| raw.add(other).read() < id);
+                    if warp::lane_id() == 0 {
+                        blocks.add(rank).write(id);
+                        pages.add(rank).write(table.add(u64::from(id)).read_constant());
+                    }
                 }
             });
-            let mut count = 0;
-            let mut start = 0;
-            while start < len {
-                let at = start + warp::lane_id();
-                let counts = at < len && raw.add(at.min(len - 1)).read() != Self::NONE;
-                count += warp::warp_vote_ballot(u32::MAX, counts).count_ones();
-                start += warp::WARP_SIZE;
-            }
+            let count = count(len, |at| raw.add(at).read() != Self::NONE);
             thread::sync_threads();
             Self { sorted, blocks, pages, rows: raw, topk, count }
         }
@@ -120,17 +115,18 @@ impl BlockLists {
     /// The lists have so many rows, and all threads have built them.
     #[inline(always)]
     pub(crate) unsafe fn mark_rows(self, rows: u32) {
-        share_out(self.count, |nth| {
+        share_out_to_warps(self.count, |nth| {
             let block = self.block(nth);
             let mut chosen = 0;
-            for at in 0..rows * self.topk {
-                // SAFETY: `build` wrote the lists.
-                if unsafe { self.sorted.add(at).read() } == block {
-                    chosen |= 1 << div_rem(at, self.topk).0;
-                }
+            for row in 0..rows {
+                // SAFETY: the caller brings all lanes together.
+                let slots = unsafe { self.slots(row, block) };
+                chosen |= u32::from(slots.count > 0) << row;
             }
-            // SAFETY: there is a place for each block, which nobody has used since the last barrier.
-            unsafe { self.rows.add(nth).write(chosen) };
+            if warp::lane_id() == 0 {
+                // SAFETY: there is a place for each block, which nobody has used since the last barrier.
+                unsafe { self.rows.add(nth).write(chosen) };
+            }
         });
     }
 
@@ -202,6 +198,24 @@ impl BlockLists {
     pub(crate) const fn topk(self) -> u32 {
         self.topk
     }
+}
+
+/// A warp: how many numbers below `len` are such. A lane is asked for each of them once.
+///
+/// # Safety
+///
+/// All lanes come together.
+#[inline(always)]
+unsafe fn count(len: u32, is_such: impl Fn(u32) -> bool) -> u32 {
+    let (mut count, mut start) = (0, 0);
+    while start < len {
+        let nth = start + warp::lane_id();
+        let counts = nth < len && is_such(nth);
+        // SAFETY: the caller brings all lanes together.
+        count += unsafe { warp::warp_vote_ballot(u32::MAX, counts) }.count_ones();
+        start += warp::WARP_SIZE;
+    }
+    count
 }
 
 // What an id takes is what a launch asks for.

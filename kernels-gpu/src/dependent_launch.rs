@@ -3,8 +3,8 @@
 //!
 //! Two kernels of an operator of which the second reads what the first writes do so: the second is on its way, and has
 //! found what depends on the operands alone, when the last block of the first is done. The first one lets it begin as
-//! soon as its own first loads are on their way. That takes no room from it, since the second has room on a
-//! multiprocessor only when all blocks of the first have begun; and who waits takes no turns.
+//! soon as its own first loads are on their way. That takes no room from it, since blocks of the second begin only when
+//! all of the first have begun; and who waits takes no turns.
 //!
 //! What follows the second is launched plainly. So every thread of the second waits, also those that have nothing to do:
 //! then the end of the second is that of both.

@@ -27,12 +27,17 @@ pub(crate) struct Scales {
     pub(crate) added: f32,
 }
 
-/// The weight of a key among some whose largest logit is `max`.
+/// What weights are relative to where the largest logit is `max`: that, or where no key has a logit any number, to which all
+/// weights are zero then.
 #[inline(always)]
-pub(crate) fn weight(logit: f32, max: f32) -> f32 {
-    // Where no key has a logit above -inf the difference would be that of two infinities.
-    let weight = ptx::ex2_approx_ftz_f32(logit - max);
-    if logit > f32::NEG_INFINITY { weight } else { 0.0 }
+pub(crate) fn reference(max: f32) -> f32 {
+    if max == f32::NEG_INFINITY { 0.0 } else { max }
+}
+
+/// The weight of a key, relative to that [`reference`].
+#[inline(always)]
+pub(crate) fn weight(logit: f32, reference: f32) -> f32 {
+    ptx::ex2_approx_ftz_f32(logit - reference)
 }
 
 impl Scales {

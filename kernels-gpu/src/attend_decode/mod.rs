@@ -30,7 +30,7 @@ use msa_abi::AttendParams;
 use self::result::Results;
 use self::shared_plan::SharedPlan;
 use crate::block_lists::BlockLists;
-use crate::block_ring::BlockRing;
+use crate::block_planes::{BlockPlanes, BlockRing};
 use crate::dependent_launch::let_next_begin;
 use crate::div_rem::div_rem;
 use crate::queries::load_queries;
@@ -41,7 +41,7 @@ use crate::request::{Request, keys_before};
 /// # Safety
 ///
 /// The operands have the shapes that the fields of `params` tell, and the launch is as its documentation asks.
-#[kernel(max_threads = 128)]
+#[kernel(max_threads = 128, min_blocks = 2)]
 pub unsafe fn attend_decode(params: AttendParams) {
     let (request, tile) = div_rem(thread::block_idx_x(), params.row_tiles);
     let (kv_head, split) = (thread::block_idx_y(), thread::block_idx_z());
@@ -56,7 +56,7 @@ pub unsafe fn attend_decode(params: AttendParams) {
     let results = Results::new(&params, request.first_row + first, kv_head);
     // SAFETY: the caller vouches for the operands; all threads are here.
     let lists = unsafe {
-        load_queries(&params, request.first_row + first, rows, kv_head, plan.queries(0));
+        load_queries(&params, request.first_row + first, rows, kv_head, plan.queries());
         results.start(rows, plan);
         BlockLists::build(&params, request, first, rows, kv_head, plan.ids)
     };
@@ -67,14 +67,15 @@ pub unsafe fn attend_decode(params: AttendParams) {
     }
 
     type Ring = BlockRing<{ AttendParams::THREADS }>;
-    let ring = Ring::new(&params.cache, kv_head, request, lists, (begin, end), plan.stages);
     // SAFETY: the lists hold blocks that the request has, whose pages exist. A barrier lies between a stage's last use
     // and its next copy, and between a copy's arrival and its use.
     unsafe {
-        ring.start();
+        let planes = BlockPlanes::new(&params.cache, kv_head, request, lists, (begin, end));
+        let mut ring = Ring::new(planes, plan.stages);
+        ring.start_first();
         let_next_begin();
         for nth in begin..end {
-            let keys = ring.keys(nth);
+            let keys = ring.arrived();
             let block = lists.block(nth);
             let visible = |row: u32| keys_before(request.position(first + row) + 1, block);
             for row in 0..rows {
@@ -82,7 +83,7 @@ pub unsafe fn attend_decode(params: AttendParams) {
                     scores::weigh(keys, row, visible(row), params.scale_log2, plan);
                 }
             }
-            let values = ring.values(nth);
+            let values = ring.arrived();
             for row in 0..rows {
                 let slots = lists.slots(row, block);
                 if slots.count > 0 {
@@ -96,5 +97,6 @@ pub unsafe fn attend_decode(params: AttendParams) {
     }
 }
 
-// An attribute takes no constant.
+// An attribute takes no constant. Shared memory has room for two blocks of threads on a multiprocessor; without being told
+// so, ptxas spills registers on sm_120 to make room for more.
 const _: () = assert!(AttendParams::THREADS == 128);

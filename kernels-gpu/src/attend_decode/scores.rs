@@ -5,8 +5,9 @@ use cuda_std::{bf16, ptx};
 
 use super::shared_plan::{SharedPlan, WARPS};
 use crate::fragment::{Part, row_max, row_sum};
+use crate::queries::HEADS;
 use crate::row_tile::RowTile;
-use crate::softmax::weight;
+use crate::softmax::{reference, weight};
 
 /// All threads of the block: the weights of a row's first `visible` keys of a block, for all heads. Each warp does
 /// those of 32 keys.
@@ -25,7 +26,7 @@ pub(super) unsafe fn weigh(
 ) {
     let warp = thread::thread_idx_x() / warp::WARP_SIZE;
     let part = Part::of_lane();
-    let queries = plan.queries(row);
+    let queries = plan.queries();
     let first_key = 32 * warp;
 
     // `[8 keys][element of a fragment]`: rows are heads, columns are keys.
@@ -33,7 +34,7 @@ pub(super) unsafe fn weigh(
     for step in 0..RowTile::STEPS {
         // SAFETY: the caller promises queries and keys, and brings all lanes together.
         unsafe {
-            let a = queries.a(0, step);
+            let a = queries.a(row * HEADS, step);
             for pair in 0..2 {
                 let [b, c] = keys.b_of_rows(first_key + 16 * pair as u32, step);
                 logits[2 * pair] = ptx::mma_m16n8k16_f32_bf16(a, b, logits[2 * pair]);
@@ -61,13 +62,13 @@ pub(super) unsafe fn weigh(
     thread::sync_threads();
 
     // SAFETY: that was the barrier behind the writing of the maxima.
-    let maxima: [f32; 2] =
-        from_fn(|half| unsafe { block_maximum(row, part.row + 8 * half as u32, plan) });
+    let references: [f32; 2] =
+        from_fn(|half| reference(unsafe { block_maximum(row, part.row + 8 * half as u32, plan) }));
     let mut sums = [[0.0_f32; 2]; 2];
     let weights = plan.weights(row);
     for (tile, logits) in logits.iter().enumerate() {
         for half in 0..2 {
-            let [a, b] = [0, 1].map(|at| weight(logits[2 * half + at], maxima[half]));
+            let [a, b] = [0, 1].map(|at| weight(logits[2 * half + at], references[half]));
             let pair = bf16::pack(a, b);
             let (rounded_a, rounded_b) = bf16::unpack(pair);
             sums[half][0] += a + b;

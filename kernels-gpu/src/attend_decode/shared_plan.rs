@@ -1,7 +1,7 @@
 use cuda_std::prelude::*;
 use msa_abi::{AttendParams, BLOCK, HEAD_DIM};
 
-use crate::block_ring::BlockStages;
+use crate::block_planes::BlockStages;
 use crate::queries::HEADS;
 use crate::row_tile::RowTile;
 use crate::softmax::Sums;
@@ -13,9 +13,11 @@ pub(super) const WARPS: u32 = AttendParams::THREADS / warp::WARP_SIZE;
 /// each row of the tile.
 #[derive(Clone, Copy)]
 pub(super) struct SharedPlan {
+    /// Most rows of a tile.
+    rows: u32,
     /// `[stages]` of `[BLOCK]` rows
     pub(super) stages: BlockStages,
-    /// `[tile_rows]` of `[HEADS]` rows: queries
+    /// `[tile_rows * HEADS]` rows: queries
     queries: SharedPtr<[u32; 4]>,
     /// `[tile_rows]` of `[HEADS]` rows: weights of a block's keys
     weights: SharedPtr<[u32; 4]>,
@@ -43,12 +45,13 @@ impl SharedPlan {
         let sums = total_sums.add(rows * WARPS * HEADS).cast::<[f32; 2]>();
         let maxima = sums.add(rows * WARPS * HEADS).cast::<f32>();
         let ids = maxima.add(rows * WARPS * HEADS).cast();
-        Self { stages, queries, weights, totals, total_sums, maxima, sums, ids }
+        Self { rows, stages, queries, weights, totals, total_sums, maxima, sums, ids }
     }
 
+    /// The queries of all rows, each row's [`HEADS`] after the other's.
     #[inline(always)]
-    pub(super) fn queries(self, row: u32) -> RowTile {
-        RowTile::at(self.queries.byte_add(row * ROWS), HEADS)
+    pub(super) fn queries(self) -> RowTile {
+        RowTile::at(self.queries, self.rows * HEADS)
     }
 
     #[inline(always)]

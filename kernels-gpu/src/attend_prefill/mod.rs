@@ -37,7 +37,7 @@ use self::values::weighted;
 use self::weights::{Queries, Weights};
 use crate::attended::Attended;
 use crate::block_lists::{BlockLists, Slots};
-use crate::block_ring::BlockRing;
+use crate::block_planes::{BlockPlanes, BlockRing};
 use crate::div_rem::div_rem;
 use crate::queries::{HEADS, load_queries};
 use crate::request::{Request, keys_before};
@@ -80,14 +80,15 @@ pub unsafe fn attend_prefill(params: AttendParams) {
 
     type Ring = BlockRing<{ AttendParams::PREFILL_THREADS }>;
     let blocks = lists.share(0, 1);
-    let ring = Ring::new(&params.cache, kv_head, request, lists, blocks, plan.stages);
     let mut total = Total::NONE;
     // SAFETY: the lists hold blocks that the request has, whose pages exist. All threads come to the ring's barriers,
     // and between them a whole warp does a row's work or none.
     unsafe {
-        ring.start();
+        let planes = BlockPlanes::new(&params.cache, kv_head, request, lists, blocks);
+        let mut ring = Ring::new(planes, plan.stages);
+        ring.start_first();
         for nth in blocks.0..blocks.1 {
-            let keys = ring.keys(nth);
+            let keys = ring.arrived();
             let block = lists.block(nth);
             let visible = keys_before(request.position(first + row) + 1, block);
             let mut slots = Slots { first: 0, count: 0 };
@@ -98,7 +99,7 @@ pub unsafe fn attend_prefill(params: AttendParams) {
             if slots.count > 0 {
                 weights = Weights::of(&queries, keys, visible, params.scale_log2);
             }
-            let values = ring.values(nth);
+            let values = ring.arrived();
             if slots.count > 0 {
                 let weighted = weighted(&weights, values, visible);
                 for _ in 0..slots.count {

@@ -1,7 +1,7 @@
 use cuda_std::prelude::*;
 use msa_abi::AttendParams;
 
-use crate::block_ring::BlockStages;
+use crate::block_planes::BlockStages;
 
 /// Where everything is in the dynamic shared memory.
 #[derive(Clone, Copy)]

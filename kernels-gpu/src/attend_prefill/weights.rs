@@ -3,7 +3,7 @@ use msa_abi::BLOCK;
 
 use crate::fragment::{Part, row_max, row_sum};
 use crate::row_tile::RowTile;
-use crate::softmax::{Sums, weight};
+use crate::softmax::{Sums, reference, weight};
 
 /// A warp's queries of a row: operands A of each step of 16 dims.
 pub(super) type Queries = [[u32; 4]; RowTile::STEPS as usize];
@@ -94,11 +94,12 @@ impl Weights {
         // SAFETY: the caller brings all lanes together.
         let maxima = unsafe { [row_max(maxima[0]), row_max(maxima[1])] };
 
+        let references = maxima.map(reference);
         let mut weights = Self::NONE;
         let mut sums = [[[0.0_f32; 2]; 2]; TILES / QUARTER];
         for (tile, logits) in logits.iter().enumerate() {
             for half in 0..2 {
-                let [a, b] = [0, 1].map(|at| weight(logits[2 * half + at], maxima[half]));
+                let [a, b] = [0, 1].map(|at| weight(logits[2 * half + at], references[half]));
                 let pair = bf16::pack(a, b);
                 let (rounded_a, rounded_b) = bf16::unpack(pair);
                 let [sum, rounded] = &mut sums[tile / QUARTER][half];

@@ -28,9 +28,10 @@ use msa_abi::{BLOCK, IndexParams};
 use self::shared_plan::{SharedPlan, WARPS};
 use crate::dependent_launch::let_next_begin;
 use crate::fragment::{Part, row_max};
-use crate::key_ring::KeyRing;
+use crate::index_keys::IndexKeys;
 use crate::page_ids::PageIds;
 use crate::pair_tile::{Pair, PairTile};
+use crate::ring::Ring;
 use crate::row_tile::RowTile;
 use crate::share_out::share_out;
 
@@ -57,12 +58,12 @@ pub unsafe fn index_decode(params: IndexParams) {
     let warp = thread::thread_idx_x() / warp::WARP_SIZE;
     let (first, stride) = (thread::block_idx_y() * WARPS + warp, params.splits * WARPS);
 
-    type Ring = KeyRing<{ warp::WARP_SIZE }, QUARTER>;
     // SAFETY: the caller vouches for the operands. The keys are on their way before anything waits for the queries;
     // all threads come to the barrier.
     let (mut ring, queries): (_, [[u32; 4]; RowTile::STEPS as usize]) = unsafe {
         let pages = PageIds::new(&params.cache, tile.request, first, stride, blocks);
-        let mut ring = Ring::new(&params.cache, tile.request, pages, plan.stages);
+        let keys = IndexKeys::new(&params.cache, tile.request, pages);
+        let mut ring = Ring::<_, { warp::WARP_SIZE }, _>::new(keys, plan.stages);
         ring.start_first();
         let_next_begin();
         share_out(PAIRS * RowTile::CHUNKS, |at| {

@@ -32,9 +32,10 @@ use self::shared_plan::SharedPlan;
 use crate::dependent_launch::let_next_begin;
 use crate::div_rem::div_rem;
 use crate::fragment::Part;
-use crate::key_ring::KeyRing;
+use crate::index_keys::IndexKeys;
 use crate::page_ids::PageIds;
 use crate::pair_tile::PairTile;
+use crate::ring::Ring;
 use crate::row_tile::RowTile;
 use crate::select::IdList;
 
@@ -81,12 +82,12 @@ pub unsafe fn index_prefill(params: IndexParams) {
     let first_pair = thread::thread_idx_x() / warp::WARP_SIZE * WARP_PAIRS;
     let part = Part::of_lane();
 
-    type Ring = KeyRing<{ IndexParams::THREADS }, HALF>;
     // SAFETY: the caller vouches for the operands. The keys are on their way before anything waits for the queries,
     // which lie where no key comes before all have read them.
     let (mut ring, queries) = unsafe {
         let pages = PageIds::new(&params.cache, tile.request, begin, 1, end);
-        let mut ring = Ring::new(&params.cache, tile.request, pages, plan.stages);
+        let keys = IndexKeys::new(&params.cache, tile.request, pages);
+        let mut ring = Ring::<_, { IndexParams::THREADS }, _>::new(keys, plan.stages);
         ring.start_first();
         let_next_begin();
         (ring, queries(&params, tile, first_pair, plan.stages.last()))

@@ -22,6 +22,9 @@ pub struct Bench {
     /// Which steps a GPU runs.
     #[arg(long, value_enum, default_value_t)]
     suite: Suite,
+    /// Only the steps whose name contains this.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    only: String,
     /// Where the peers' kernels and `bench_peers.py` are laid out, to be run on the same GPU.
     #[arg(long, value_name = "DIR")]
     peers: Option<PathBuf>,
@@ -54,7 +57,7 @@ impl Bench {
                     return Ok(code);
                 }
                 #[cfg(feature = "cuda")]
-                cuda::run(self.suite, self.peers.as_deref(), self.json.as_deref())?;
+                cuda::run(self.suite, &self.only, self.peers.as_deref(), self.json.as_deref())?;
             }
         }
         Ok(ExitCode::SUCCESS)

@@ -5,7 +5,7 @@ use msa_abi::{BLOCK, CacheParams};
 use super::{COPY_THREADS, GROUP_ROWS, GROUPS, ROWS, is_used_by};
 use crate::block_copy::Plane;
 use crate::block_lists::BlockLists;
-use crate::block_ring::BlockStages;
+use crate::block_planes::BlockStages;
 use crate::div_rem::div_rem;
 use crate::request::Request;
 use crate::row_tile::RowTile;

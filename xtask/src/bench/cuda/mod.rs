@@ -31,8 +31,9 @@ const CALLS: usize = 20;
 const COPIED: usize = 1 << 30;
 
 /// Runs a suite and prints a table; `json` gets a line for each of its rows.
-pub fn run(suite: Suite, peers: Option<&Path>, json: Option<&Path>) -> Result<()> {
-    let cases = cases(suite);
+pub fn run(suite: Suite, only: &str, peers: Option<&Path>, json: Option<&Path>) -> Result<()> {
+    let mut cases = cases(suite);
+    cases.retain(|case| case.name().contains(only));
     let mut json = json.map(File::create).transpose().context("cannot create the file")?;
     let peers = match peers {
         Some(folder) => Peers::measure(folder, &cases)?,
