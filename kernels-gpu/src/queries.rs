@@ -8,7 +8,8 @@ use crate::share_out::share_out;
 pub(crate) const HEADS: u32 = MAX_GROUP as u32;
 
 /// All threads of the block: the queries of `rows` rows from `first` on, of a KV head's heads, a row's [`HEADS`]
-/// after the other's. Heads that it has not are zero. A barrier has to come before they are used.
+/// after the other's. Heads that it has not are zero. Where the scale is negative, the queries are: see
+/// [`magnitude`](crate::softmax::magnitude). A barrier has to come before they are used.
 ///
 /// # Safety
 ///
@@ -21,6 +22,7 @@ pub(crate) unsafe fn load_queries(
     kv_head: u32,
     to: RowTile,
 ) {
+    let signs = if params.scale_log2 < 0.0 { 0x8000_8000 } else { 0 };
     share_out(rows * HEADS * RowTile::CHUNKS, |at| {
         let (line, chunk) = (at / RowTile::CHUNKS, at % RowTile::CHUNKS);
         let (row, head) = (line / HEADS, line % HEADS);
@@ -32,6 +34,7 @@ pub(crate) unsafe fn load_queries(
             let q = GlobalPtr::<u16>::from_address(params.q.address()).add(from);
             // SAFETY: the caller vouches for the rows, and for their alignment.
             query = unsafe { q.cast::<Chunk>().read_constant() };
+            query.iter_mut().for_each(|two| *two ^= signs);
         }
         // SAFETY: the numbers are shared out, and so are the places.
         unsafe { to.chunk(line, chunk).write(query) };

@@ -14,10 +14,6 @@ pub(crate) struct Sums {
     pub(crate) max: f32,
     /// The sum of the weights: `2^(logit - max)`.
     pub(crate) sum: f32,
-    /// The sum of the weights as the values were multiplied by: rounded to bfloat16.
-    pub(crate) rounded: f32,
-    /// Nothing: it rounds the size up to what moves as one.
-    pub(crate) padding: f32,
 }
 
 /// What the values of two sets of keys are multiplied by when the sets join.
@@ -34,10 +30,18 @@ pub(crate) fn reference(max: f32) -> f32 {
     if max == f32::NEG_INFINITY { 0.0 } else { max }
 }
 
-/// The weight of a key, relative to that [`reference`].
+/// What products of queries and keys are multiplied by to give logits to base 2. Its sign is that of the queries in shared
+/// memory ([`load_queries`](crate::queries::load_queries)), so that the largest product has the largest logit; and it is not
+/// zero, so that -inf, which stands for no key, stays that.
 #[inline(always)]
-pub(crate) fn weight(logit: f32, reference: f32) -> f32 {
-    ptx::ex2_approx_ftz_f32(logit - reference)
+pub(crate) fn magnitude(scale_log2: f32) -> f32 {
+    scale_log2.abs().max(f32::MIN_POSITIVE)
+}
+
+/// The weight of a key, by the product with it, relative to that [`reference`].
+#[inline(always)]
+pub(crate) fn weight(product: f32, magnitude: f32, reference: f32) -> f32 {
+    ptx::ex2_approx_ftz_f32(ptx::fma_rn_f32(product, magnitude, -reference))
 }
 
 impl Scales {
@@ -50,8 +54,7 @@ impl Scales {
 
 impl Sums {
     /// Of no key.
-    pub(crate) const NONE: Self =
-        Self { max: f32::NEG_INFINITY, sum: 0.0, rounded: 0.0, padding: 0.0 };
+    pub(crate) const NONE: Self = Self { max: f32::NEG_INFINITY, sum: 0.0 };
 
     /// Of these keys and, after them, of others.
     #[inline(always)]
@@ -62,19 +65,13 @@ impl Sums {
             if of == f32::NEG_INFINITY { 0.0 } else { ptx::ex2_approx_ftz_f32(of - max) }
         };
         let scales = Scales { kept: weight(self.max), added: weight(others.max) };
-        let sums = Self {
-            max,
-            sum: scales.join(self.sum, others.sum),
-            rounded: scales.join(self.rounded, others.rounded),
-            padding: 0.0,
-        };
-        (sums, scales)
+        (Self { max, sum: scales.join(self.sum, others.sum) }, scales)
     }
 
     /// What the weighted sum of the values is multiplied by to give their mean; 0 where there is no key.
     #[inline(always)]
     pub(crate) fn normaliser(self) -> f32 {
-        if self.rounded > 0.0 { 1.0 / self.rounded } else { 0.0 }
+        if self.max > f32::NEG_INFINITY { 1.0 / self.sum } else { 0.0 }
     }
 
     /// The natural logarithm of the softmax's denominator; -inf where there is no key.

@@ -42,8 +42,7 @@ pub struct AttendParams {
     /// f32 `[rows, kv_heads, topk, group, HEAD_DIM]`: of each block of a row's list, by ascending id, the
     /// weighted sum of its values. Unused if `splits` is 1.
     pub partial_values: DevicePtr<f32>,
-    /// f32 `[rows, kv_heads, topk, group, 4]`: of each of those its maximum, the sum of its weights and that
-    /// of its rounded weights, and a number that means nothing.
+    /// f32 `[rows, kv_heads, topk, group, 2]`: of each of those its maximum and the sum of its weights.
     pub partial_sums: DevicePtr<f32>,
     /// Multiplies every dot product to give a logarithm to base 2: the scale times log2(e).
     pub scale_log2: f32,
@@ -97,8 +96,8 @@ impl AttendParams {
         let weights = heads * (BLOCK * size_of::<u16>()) as u32;
         let values = heads * (HEAD_DIM * size_of::<f32>()) as u32;
         let warps = Self::THREADS / 32;
-        // Of each warp and head: the total's maximum and sums, a block's maximum, and its sums.
-        query + weights + values + warps * heads * (16 + 4 + 8)
+        // Of each warp and head: the total's maximum and sum, and a block's.
+        query + weights + values + warps * heads * (8 + 4 + 4)
     };
 
     /// Bytes that each id of a tile takes.

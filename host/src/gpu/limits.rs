@@ -58,7 +58,7 @@ pub fn indexer_workspace_bytes(limits: &Limits, device: &Device) -> usize {
 
 /// Bytes of workspace with which attention runs every step within these limits. It grows with every limit.
 ///
-/// Decode and speculative decode keep 132 floats for each row, query head and id, where rows are too few to fill the
+/// Decode and speculative decode keep 130 floats for each row, query head and id, where rows are too few to fill the
 /// device, and nothing elsewhere; prefill keeps nothing.
 pub fn attention_workspace_bytes(limits: &Limits, device: &Device) -> usize {
     let &Limits { heads, kv_heads, topk, .. } = limits;

@@ -35,6 +35,7 @@ use crate::dependent_launch::let_next_begin;
 use crate::div_rem::div_rem;
 use crate::queries::load_queries;
 use crate::request::{Request, keys_before};
+use crate::softmax::magnitude;
 
 /// Attends to the blocks in each row's list. [`AttendParams`] says how to launch it.
 ///
@@ -80,7 +81,7 @@ pub unsafe fn attend_decode(params: AttendParams) {
             let visible = |row: u32| keys_before(request.position(first + row) + 1, block);
             for row in 0..rows {
                 if lists.slots(row, block).count > 0 {
-                    scores::weigh(keys, row, visible(row), params.scale_log2, plan);
+                    scores::weigh(keys, row, visible(row), magnitude(params.scale_log2), plan);
                 }
             }
             let values = ring.arrived();

@@ -21,7 +21,7 @@ pub(super) unsafe fn weigh(
     keys: RowTile,
     row: u32,
     visible: u32,
-    scale_log2: f32,
+    magnitude: f32,
     plan: SharedPlan,
 ) {
     let warp = thread::thread_idx_x() / warp::WARP_SIZE;
@@ -30,24 +30,24 @@ pub(super) unsafe fn weigh(
     let first_key = 32 * warp;
 
     // `[8 keys][element of a fragment]`: rows are heads, columns are keys.
-    let mut logits = [[0.0_f32; 4]; 4];
+    let mut products = [[0.0_f32; 4]; 4];
     for step in 0..RowTile::STEPS {
         // SAFETY: the caller promises queries and keys, and brings all lanes together.
         unsafe {
             let a = queries.a(row * HEADS, step);
             for pair in 0..2 {
                 let [b, c] = keys.b_of_rows(first_key + 16 * pair as u32, step);
-                logits[2 * pair] = ptx::mma_m16n8k16_f32_bf16(a, b, logits[2 * pair]);
-                logits[2 * pair + 1] = ptx::mma_m16n8k16_f32_bf16(a, c, logits[2 * pair + 1]);
+                products[2 * pair] = ptx::mma_m16n8k16_f32_bf16(a, b, products[2 * pair]);
+                products[2 * pair + 1] = ptx::mma_m16n8k16_f32_bf16(a, c, products[2 * pair + 1]);
             }
         }
     }
     let mut maxima = [f32::NEG_INFINITY; 2];
-    for (tile, logits) in logits.iter_mut().enumerate() {
-        for (at, logit) in logits.iter_mut().enumerate() {
+    for (tile, products) in products.iter_mut().enumerate() {
+        for (at, product) in products.iter_mut().enumerate() {
             let key = first_key + 8 * tile as u32 + part.column + at as u32 % 2;
-            *logit = if key < visible { *logit * scale_log2 } else { f32::NEG_INFINITY };
-            maxima[at / 2] = maxima[at / 2].max(*logit);
+            *product = if key < visible { *product } else { f32::NEG_INFINITY };
+            maxima[at / 2] = maxima[at / 2].max(*product);
         }
     }
     // SAFETY: all lanes are together. Of the lanes with the same heads one writes.
@@ -55,7 +55,7 @@ pub(super) unsafe fn weigh(
         maxima = [row_max(maxima[0]), row_max(maxima[1])];
         if part.is_first() {
             for (half, max) in maxima.iter().enumerate() {
-                plan.maximum(row, warp, part.row + 8 * half as u32).write(*max);
+                plan.maximum(row, warp, part.row + 8 * half as u32).write(*max * magnitude);
             }
         }
     }
@@ -64,15 +64,14 @@ pub(super) unsafe fn weigh(
     // SAFETY: that was the barrier behind the writing of the maxima.
     let references: [f32; 2] =
         from_fn(|half| reference(unsafe { block_maximum(row, part.row + 8 * half as u32, plan) }));
-    let mut sums = [[0.0_f32; 2]; 2];
+    let mut sums = [0.0_f32; 2];
     let weights = plan.weights(row);
-    for (tile, logits) in logits.iter().enumerate() {
+    for (tile, products) in products.iter().enumerate() {
         for half in 0..2 {
-            let [a, b] = [0, 1].map(|at| weight(logits[2 * half + at], references[half]));
+            let [a, b] =
+                [0, 1].map(|at| weight(products[2 * half + at], magnitude, references[half]));
             let pair = bf16::pack(a, b);
-            let (rounded_a, rounded_b) = bf16::unpack(pair);
-            sums[half][0] += a + b;
-            sums[half][1] += rounded_a + rounded_b;
+            sums[half] += a + b;
             let chunk = weights.chunk(part.row + 8 * half as u32, 4 * warp + tile as u32);
             // SAFETY: each lane has its own word of the row.
             unsafe { chunk.cast::<u32>().add(part.column / 2).write(pair) };
@@ -80,11 +79,10 @@ pub(super) unsafe fn weigh(
     }
     // SAFETY: all lanes are together. Of the lanes with the same heads one writes.
     unsafe {
-        let [[a, b], [c, d]] = sums;
-        let sums = [[row_sum(a), row_sum(b)], [row_sum(c), row_sum(d)]];
+        let sums = [row_sum(sums[0]), row_sum(sums[1])];
         if part.is_first() {
-            for (half, sums) in sums.iter().enumerate() {
-                plan.sums(row, warp, part.row + 8 * half as u32).write(*sums);
+            for (half, sum) in sums.iter().enumerate() {
+                plan.sums(row, warp, part.row + 8 * half as u32).write(*sum);
             }
         }
     }

@@ -27,8 +27,8 @@ pub(super) struct SharedPlan {
     total_sums: SharedPtr<Sums>,
     /// `[tile_rows, WARPS, HEADS]`: what each warp has found in its keys of a block: the maximum
     maxima: SharedPtr<f32>,
-    /// and the sums of weights, exact and rounded.
-    sums: SharedPtr<[f32; 2]>,
+    /// and the sum of their weights.
+    sums: SharedPtr<f32>,
     /// `[4, tile_rows * topk]`: see [`BlockLists`](crate::block_lists::BlockLists)
     pub(super) ids: SharedPtr<u32>,
 }
@@ -42,8 +42,8 @@ impl SharedPlan {
         let weights = queries.byte_add(rows * ROWS);
         let totals = weights.byte_add(rows * ROWS).cast();
         let total_sums = totals.add(rows * 4 * AttendParams::THREADS).cast::<Sums>();
-        let sums = total_sums.add(rows * WARPS * HEADS).cast::<[f32; 2]>();
-        let maxima = sums.add(rows * WARPS * HEADS).cast::<f32>();
+        let sums = total_sums.add(rows * WARPS * HEADS).cast::<f32>();
+        let maxima = sums.add(rows * WARPS * HEADS);
         let ids = maxima.add(rows * WARPS * HEADS).cast();
         Self { rows, stages, queries, weights, totals, total_sums, maxima, sums, ids }
     }
@@ -77,9 +77,9 @@ impl SharedPlan {
         self.maxima.add((row * WARPS + warp) * HEADS + head)
     }
 
-    /// The sums that a warp has found.
+    /// The sum that a warp has found.
     #[inline(always)]
-    pub(super) fn sums(self, row: u32, warp: u32, head: u32) -> SharedPtr<[f32; 2]> {
+    pub(super) fn sums(self, row: u32, warp: u32, head: u32) -> SharedPtr<f32> {
         self.sums.add((row * WARPS + warp) * HEADS + head)
     }
 }
@@ -90,7 +90,7 @@ const ROWS: u32 = HEADS * RowTile::CHUNKS * 16;
 // A row of weights is as long as one of queries, and what a row takes is what a launch asks for.
 const _: () = assert!(BLOCK == HEAD_DIM);
 const _: () = {
-    let per_head = size_of::<Sums>() as u32 + 4 + 8;
+    let per_head = size_of::<Sums>() as u32 + 4 + 4;
     let bytes = 2 * ROWS + 4 * AttendParams::THREADS * 16 + WARPS * HEADS * per_head;
     assert!(bytes == AttendParams::ROW_BYTES);
     assert!(BlockStages::BYTES == AttendParams::STAGE_BYTES);

@@ -22,11 +22,10 @@ pub(super) unsafe fn sums(row: u32, plan: SharedPlan) -> [Sums; 2] {
         let head = part.row + 8 * half as u32;
         // SAFETY: the caller promises the barrier.
         let of_warp = |warp| unsafe { plan.sums(row, warp, head).read() };
-        let add = |[a, b]: [f32; 2], [c, d]: [f32; 2]| [a + c, b + d];
-        let [sum, rounded] = (1..WARPS).fold(of_warp(0), |sums, warp| add(sums, of_warp(warp)));
+        let sum = (1..WARPS).fold(of_warp(0), |sum, warp| sum + of_warp(warp));
         // SAFETY: as above.
         let max = unsafe { block_maximum(row, head, plan) };
-        Sums { max, sum, rounded, padding: 0.0 }
+        Sums { max, sum }
     })
 }
 

@@ -41,6 +41,7 @@ use crate::block_planes::{BlockPlanes, BlockRing};
 use crate::div_rem::div_rem;
 use crate::queries::{HEADS, load_queries};
 use crate::request::{Request, keys_before};
+use crate::softmax::magnitude;
 
 /// Rows of a tile.
 const ROWS: u32 = AttendParams::PREFILL_ROWS;
@@ -97,7 +98,7 @@ pub unsafe fn attend_prefill(params: AttendParams) {
             }
             let mut weights = Weights::NONE;
             if slots.count > 0 {
-                weights = Weights::of(&queries, keys, visible, params.scale_log2);
+                weights = Weights::of(&queries, keys, visible, magnitude(params.scale_log2));
             }
             let values = ring.arrived();
             if slots.count > 0 {

@@ -9,7 +9,7 @@ use crate::softmax::{Sums, reference, weight};
 pub(super) type Queries = [[u32; 4]; RowTile::STEPS as usize];
 
 /// `[8 keys][element of a fragment]`: rows are heads, columns are keys.
-pub(super) type Logits = [[f32; 4]; TILES];
+pub(super) type Products = [[f32; 4]; TILES];
 
 /// A row's weights of a block's keys.
 #[derive(Clone, Copy)]
@@ -44,21 +44,22 @@ impl Weights {
         queries: &Queries,
         keys: RowTile,
         visible: u32,
-        scale_log2: f32,
+        magnitude: f32,
     ) -> Self {
-        let mut logits: Logits = [[0.0; 4]; TILES];
+        let mut products: Products = [[0.0; 4]; TILES];
         for (step, a) in (0..).zip(queries) {
             for pair in 0..TILES / 2 {
                 // SAFETY: the caller promises the keys, and brings all lanes together.
                 unsafe {
                     let [b, c] = keys.b_of_rows(16 * pair as u32, step);
-                    logits[2 * pair] = ptx::mma_m16n8k16_f32_bf16(*a, b, logits[2 * pair]);
-                    logits[2 * pair + 1] = ptx::mma_m16n8k16_f32_bf16(*a, c, logits[2 * pair + 1]);
+                    products[2 * pair] = ptx::mma_m16n8k16_f32_bf16(*a, b, products[2 * pair]);
+                    products[2 * pair + 1] =
+                        ptx::mma_m16n8k16_f32_bf16(*a, c, products[2 * pair + 1]);
                 }
             }
         }
         // SAFETY: all lanes are together.
-        unsafe { Self::of_products(logits, visible, scale_log2) }
+        unsafe { Self::of_products(products, visible, magnitude) }
     }
 
     /// A warp: the same from the products of queries and keys.
@@ -67,44 +68,28 @@ impl Weights {
     ///
     /// All lanes come together.
     #[inline(always)]
-    pub(super) unsafe fn of_products(mut logits: Logits, visible: u32, scale_log2: f32) -> Self {
-        for logit in logits.as_flattened_mut() {
-            *logit *= scale_log2;
-        }
+    pub(super) unsafe fn of_products(mut products: Products, visible: u32, magnitude: f32) -> Self {
         if visible < BLOCK as u32 {
-            hide(&mut logits, visible);
+            hide(&mut products, visible);
         }
-        // SAFETY: all lanes are together.
-        unsafe { Self::of_logits(&logits) }
-    }
-
-    /// A warp: the weights of keys with these logits.
-    ///
-    /// # Safety
-    ///
-    /// All lanes come together.
-    #[inline(always)]
-    unsafe fn of_logits(logits: &Logits) -> Self {
         let mut maxima = [f32::NEG_INFINITY; 2];
-        for logits in logits {
-            for (at, logit) in logits.iter().enumerate() {
-                maxima[at / 2] = maxima[at / 2].max(*logit);
+        for products in &products {
+            for (at, product) in products.iter().enumerate() {
+                maxima[at / 2] = maxima[at / 2].max(*product);
             }
         }
         // SAFETY: the caller brings all lanes together.
-        let maxima = unsafe { [row_max(maxima[0]), row_max(maxima[1])] };
+        let maxima = unsafe { [row_max(maxima[0]), row_max(maxima[1])].map(|max| max * magnitude) };
 
         let references = maxima.map(reference);
         let mut weights = Self::NONE;
-        let mut sums = [[[0.0_f32; 2]; 2]; TILES / QUARTER];
-        for (tile, logits) in logits.iter().enumerate() {
+        let mut sums = [[0.0_f32; 2]; TILES / QUARTER];
+        for (tile, products) in products.iter().enumerate() {
             for half in 0..2 {
-                let [a, b] = [0, 1].map(|at| weight(logits[2 * half + at], references[half]));
+                let [a, b] =
+                    [0, 1].map(|at| weight(products[2 * half + at], magnitude, references[half]));
                 let pair = bf16::pack(a, b);
-                let (rounded_a, rounded_b) = bf16::unpack(pair);
-                let [sum, rounded] = &mut sums[tile / QUARTER][half];
-                *sum += a + b;
-                *rounded += rounded_a + rounded_b;
+                sums[tile / QUARTER][half] += a + b;
                 weights.rounded[tile / 2][tile % 2 * 2 + half] = pair;
             }
         }
@@ -112,10 +97,7 @@ impl Weights {
             whole.max = maxima[half];
             for quarter in &sums {
                 // SAFETY: the caller brings all lanes together.
-                unsafe {
-                    whole.sum += row_sum(quarter[half][0]);
-                    whole.rounded += row_sum(quarter[half][1]);
-                }
+                whole.sum += unsafe { row_sum(quarter[half]) };
             }
         }
         weights
@@ -124,12 +106,12 @@ impl Weights {
 
 /// Takes the keys from `visible` on out of what is weighed.
 #[inline(always)]
-fn hide(logits: &mut Logits, visible: u32) {
+fn hide(products: &mut Products, visible: u32) {
     let visible = visible.saturating_sub(Part::of_lane().column);
-    for (tile, logits) in (0..).zip(logits) {
-        for (at, logit) in (0..).zip(logits) {
+    for (tile, products) in (0..).zip(products) {
+        for (at, product) in (0..).zip(products) {
             if 8 * tile + at % 2 >= visible {
-                *logit = f32::NEG_INFINITY;
+                *product = f32::NEG_INFINITY;
             }
         }
     }

@@ -26,7 +26,7 @@ pub struct Least {
 const VECTOR: u64 = 2 * HEAD_DIM as u64;
 
 /// Bytes of what a part of a row's blocks leaves of a head for `attend_combine`: a maximum and three sums.
-const PARTIAL_SUMS: u64 = 16;
+const PARTIAL_SUMS: u64 = 8;
 
 /// And the weighted sum of its values, in f32.
 const PARTIAL_VALUES: u64 = 4 * HEAD_DIM as u64;

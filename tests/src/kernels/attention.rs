@@ -61,7 +61,7 @@ impl Attention {
             output: step.upload(&vec![7_u16; rows * heads * HEAD_DIM]),
             lse: step.upload(&vec![-7.0_f32; rows * heads]),
             partial_values: step.allocate(slots * HEAD_DIM),
-            partial_sums: step.allocate(slots * 4),
+            partial_sums: step.allocate(slots * 2),
             scale_log2: trace.scale * std::f32::consts::LOG2_E,
             kv_heads: kv_heads as u32,
             group: group as u32,

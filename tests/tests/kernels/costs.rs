@@ -135,7 +135,7 @@ fn the_least_is_what_the_contract_asks_for() {
     let least = costs.unwrap_or_else(|error| panic!("{error}")).into_iter().map(|cost| cost.least);
     let [attend, combine] = least.collect::<Vec<_>>().try_into().expect("two launches");
     // Block 0 and the 44 keys of block 2, keys and values; the second row has nothing but those 44, twice.
-    let (cache, partials) = ((128 + 44) * 512, 16 * (6 * 16 + 4 * 512));
+    let (cache, partials) = ((128 + 44) * 512, 16 * (6 * 8 + 4 * 512));
     assert_eq!((attend.cache_of_requests, attend.cache_of_tiles), (cache, cache));
     assert_eq!(attend.bytes, cache + lengths + 2 * 4 + 6 * 4 + 2 * 16 * 256 + partials);
     assert_eq!(attend.flops, 4 * 128 * 16 * (128 + 43 + 44));

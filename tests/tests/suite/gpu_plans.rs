@@ -151,7 +151,7 @@ fn parts(plan: &Plan, step: &Step) -> Vec<(u64, u64)> {
             )],
             Params::Attend(params) => vec![
                 (params.partial_values.address(), slots * step.group as u64 * 128 * 4),
-                (params.partial_sums.address(), slots * step.group as u64 * 4 * 4),
+                (params.partial_sums.address(), slots * step.group as u64 * 2 * 4),
             ],
             _ => Vec::new(),
         });

@@ -149,7 +149,7 @@ impl AttentionProblem {
 
 /// Floats of the weighted sums and of the sums of weights that parts of a row's blocks leave for one another.
 fn partials(rows: u32, kv_heads: u32, topk: u32, group: u32) -> [u64; 2] {
-    [HEAD_DIM as u32, 4].map(|each| product([rows, kv_heads, topk, group, each]))
+    [HEAD_DIM as u32, 2].map(|each| product([rows, kv_heads, topk, group, each]))
 }
 
 /// Bytes of them in a workspace.

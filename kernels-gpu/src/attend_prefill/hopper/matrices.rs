@@ -3,7 +3,7 @@ use msa_abi::BLOCK;
 
 use super::GROUP_ROWS;
 use crate::attend_prefill::values::Values;
-use crate::attend_prefill::weights::{Logits, Weights};
+use crate::attend_prefill::weights::{Products, Weights};
 use crate::queries::HEADS;
 use crate::row_tile::RowTile;
 
@@ -13,7 +13,7 @@ use crate::row_tile::RowTile;
 ///
 /// All threads of the group come together; queries and keys are there, and seen by the asynchronous proxy.
 #[inline(always)]
-pub(super) unsafe fn scores(queries: RowTile, group: u32, keys: RowTile) -> Logits {
+pub(super) unsafe fn scores(queries: RowTile, group: u32, keys: RowTile) -> Products {
     const NEXT_PANEL: u64 = (PANEL >> 4) as u64;
     let queries = queries.chunk(group * GROUP_ROWS * HEADS, 0).address();
     let (a, b) = (descriptor(queries), descriptor(keys.chunk(0, 0).address()));

@@ -42,6 +42,7 @@ use crate::block_lists::{BlockLists, Slots};
 use crate::div_rem::div_rem;
 use crate::queries::{clear_queries, load_queries};
 use crate::request::{Request, keys_before};
+use crate::softmax::magnitude;
 
 /// Rows of a warpgroup.
 const GROUP_ROWS: u32 = 4;
@@ -110,7 +111,7 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
         // planes are on their way, and nobody writes them before they are used.
         unsafe {
             let keys = planes.arrived(2 * nth);
-            let logits = scores(plan.queries, group, keys);
+            let products = scores(plan.queries, group, keys);
             planes.used(2 * nth);
 
             let is_chosen = chosen >> row & 1 != 0;
@@ -119,7 +120,7 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
             let mut weights = Weights::NONE;
             if is_chosen {
                 slots = lists.slots(row, block);
-                weights = Weights::of_products(logits, visible, params.scale_log2);
+                weights = Weights::of_products(products, visible, magnitude(params.scale_log2));
             }
 
             let values = planes.arrived(2 * nth + 1);

@@ -41,14 +41,15 @@ impl PlaneRing {
     /// Their place is the ring's alone.
     #[inline(always)]
     pub(super) unsafe fn init(self) {
-        let nth = thread::thread_idx_x();
-        // SAFETY: the caller's promise.
-        unsafe {
-            if nth < GROUPS * self.stages.count() {
-                ptx::mbarrier_init(self.arrived.add(nth).address(), COPY_THREADS);
-            }
-            if nth < self.stages.count() {
-                ptx::mbarrier_init(self.used.add(nth).address(), ROWS);
+        if thread::thread_idx_x() == 0 {
+            // SAFETY: the caller's promise.
+            unsafe {
+                for nth in 0..GROUPS * self.stages.count() {
+                    ptx::mbarrier_init(self.arrived.add(nth).address(), COPY_THREADS);
+                }
+                for nth in 0..self.stages.count() {
+                    ptx::mbarrier_init(self.used.add(nth).address(), ROWS);
+                }
             }
         }
     }
