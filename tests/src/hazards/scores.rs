@@ -16,7 +16,7 @@ pub(super) const HAZARDS: &[Hazard] = &[
         name: "fewer_blocks_than_ids",
         guards_against: "choosing a block twice, or one that is not there, where all are chosen",
         steps: || {
-            let selection = Selection { topk: 64, ..Selection::MINIMAX_M3 };
+            let selection = Selection { topk: 24, ..Selection::MINIMAX_M3 };
             let of_route = |new| Recipe { selection, ..recipe(&[(new, 0), (new, 700)]) }.trace();
             ROUTES.map(of_route).to_vec()
         },
