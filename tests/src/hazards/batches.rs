@@ -1,10 +1,12 @@
 //! Batches and shapes of heads.
 
-use msa::Selection;
+use half::bf16;
 use msa::trace::Trace;
+use msa::{BLOCK, Selection};
 
 use super::{Hazard, ROUTES, recipe, with_lists};
 use crate::generate::Recipe;
+use crate::memory::{index_key, indexer};
 
 pub(super) const HAZARDS: &[Hazard] = &[
     Hazard {
@@ -29,8 +31,8 @@ pub(super) const HAZARDS: &[Hazard] = &[
     },
     Hazard {
         name: "a_long_prefix",
-        guards_against: "scoring, or choosing among, no more blocks than there are threads",
-        steps: || ROUTES.map(|new| recipe(&[(new, 17_000)]).trace()).to_vec(),
+        guards_against: "scoring, or choosing among, no more blocks than there are threads: the best is past the 128th",
+        steps: || ROUTES.map(long_prefix).to_vec(),
     },
     Hazard {
         name: "nothing_cached",
@@ -56,6 +58,13 @@ pub(super) const HAZARDS: &[Hazard] = &[
         },
     },
 ];
+
+fn long_prefix(new_tokens: usize) -> Trace {
+    let mut trace = recipe(&[(new_tokens, 17_000)]).trace();
+    indexer(&mut trace).index_q.data_mut().fill(bf16::ONE);
+    index_key(&mut trace, 0, 130 * BLOCK + 5).fill(bf16::ONE);
+    trace
+}
 
 fn drafts(width: usize) -> Trace {
     recipe(&[(width, 400), (width, 125), (1, 40), (0, 9), (width - 1, 0)]).trace()
