@@ -1,5 +1,9 @@
 //! How tests share the driver's first GPU, and what they keep in its memory.
 
+mod bucket;
+
+pub use bucket::Bucket;
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytemuck::Pod;
