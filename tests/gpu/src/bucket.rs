@@ -1,8 +1,8 @@
-use cust::sys::CUstream;
+use cust::stream::Stream;
 use half::bf16;
 use msa::cuda::Kernels;
 use msa::gpu::{
-    AttentionOperands, AttentionResult, Batch, IndexerOperands, Limits, Workspace,
+    AttentionOperands, AttentionResult, Batch, DeviceTensor, IndexerOperands, Limits, Workspace,
     attention_workspace_bytes, indexer_workspace_bytes,
 };
 use msa::trace::{BlockIds, Outcome, Tensor, Trace};
@@ -61,12 +61,13 @@ impl Bucket {
         }
     }
 
-    /// Puts a step where launches find it: requests beyond its own have no rows, rows beyond its own are padding, and
-    /// what is not in use leads astray. Results are stale, but for ids that the step gives.
+    /// Puts a step where launches find it: requests beyond its own have no rows but still a length, rows beyond its own
+    /// are padding, and what is not in use leads astray. Results are stale, but for ids that the step gives.
     pub fn put(&mut self, trace: &Trace) {
         let last = *trace.row_offsets.last().expect("an offset");
         fill(&mut self.row_offsets, &trace.row_offsets, last);
-        fill(&mut self.cache_lengths, &trace.cache_lengths, 0);
+        let whole_row = self.limits.table_width * BLOCK as u32;
+        fill(&mut self.cache_lengths, &trace.cache_lengths, whole_row);
         if let BlockIds::Indexer(inputs) = &trace.block_ids {
             fill(&mut self.index_q, inputs.index_q.data(), bf16::NAN);
             fill(&mut self.index_k_pages, inputs.index_k_pages.data(), bf16::NAN);
@@ -114,6 +115,11 @@ impl Bucket {
         }
     }
 
+    /// Where the indexer puts its result.
+    pub fn block_ids(&self) -> DeviceTensor<i32, 3> {
+        self.block_ids.tensor()
+    }
+
     /// Where attention puts its result.
     pub fn result(&self) -> AttentionResult {
         AttentionResult { output: self.output.tensor(), lse: Some(self.lse.tensor()) }
@@ -129,10 +135,11 @@ impl Bucket {
     }
 
     /// Enqueues the indexer, if the ids are not given, and attention.
-    pub fn enqueue(&self, kernels: &Kernels, given: bool, stream: CUstream) {
+    pub fn enqueue(&self, kernels: &Kernels, given: bool, stream: &Stream) {
+        let stream = stream.as_inner();
         let workspace = self.workspace();
         if !given {
-            let ids = self.block_ids.tensor();
+            let ids = self.block_ids();
             // SAFETY: all of it outlives the launches and the graphs that captured them, and is written by `put` alone,
             // between launches.
             let ran = unsafe { kernels.enqueue_indexer(&self.indexer(), &ids, workspace, stream) };

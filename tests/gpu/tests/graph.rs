@@ -4,9 +4,9 @@ use std::ptr;
 
 use cust::stream::{Stream, StreamFlags};
 use cust::sys::{
-    CUgraph, CUgraphExec, CUresult, CUstream, CUstreamCaptureMode, cuGraphDestroy,
-    cuGraphExecDestroy, cuGraphInstantiateWithFlags, cuGraphLaunch, cuStreamBeginCapture_v2,
-    cuStreamEndCapture, cudaError_enum,
+    CUgraph, CUgraphExec, CUresult, CUstreamCaptureMode, cuGraphDestroy, cuGraphExecDestroy,
+    cuGraphInstantiateWithFlags, cuGraphLaunch, cuStreamBeginCapture_v2, cuStreamEndCapture,
+    cudaError_enum,
 };
 use msa::Selection;
 use msa::gpu::Limits;
@@ -56,10 +56,7 @@ fn replay(max_seq_length: u32, given: bool, batches: &[Requests]) {
         topk: selection.topk as u32,
     };
     let mut bucket = Bucket::new(kernels, limits, selection, PAGES);
-    let stream_of_driver = stream.as_inner();
-    let graph = Graph::capture(stream_of_driver, || {
-        bucket.enqueue(kernels, given, stream_of_driver);
-    });
+    let graph = Graph::capture(&stream, || bucket.enqueue(kernels, given, &stream));
     for (seed, batch) in (0..).zip(batches) {
         let requests = batch.iter().map(|&(new, cached)| Request::new(new, cached)).collect();
         let recipe =
@@ -70,7 +67,7 @@ fn replay(max_seq_length: u32, given: bool, batches: &[Requests]) {
         }
         let trace = with_expected(trace);
         bucket.put(&trace);
-        graph.launch(stream_of_driver);
+        graph.launch(&stream);
         stream.synchronize().expect("a replay");
         let outcome = bucket.outcome(kernels, &trace);
         let verdict = check(&trace, &outcome).expect("this step's outcome");
@@ -105,23 +102,23 @@ struct Graph {
 }
 
 impl Graph {
-    fn capture(stream: CUstream, enqueue: impl FnOnce()) -> Self {
+    fn capture(stream: &Stream, enqueue: impl FnOnce()) -> Self {
         let (mut graph, mut ready) = (ptr::null_mut(), ptr::null_mut());
         // A thread that captures may do nothing that allocates or waits: such a call would end the capture.
         let mode = CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_GLOBAL;
         // SAFETY: the stream is alive, and captures nothing yet.
-        ok(unsafe { cuStreamBeginCapture_v2(stream, mode) });
+        ok(unsafe { cuStreamBeginCapture_v2(stream.as_inner(), mode) });
         enqueue();
         // SAFETY: it captures, and the out-pointer is valid.
-        ok(unsafe { cuStreamEndCapture(stream, &mut graph) });
+        ok(unsafe { cuStreamEndCapture(stream.as_inner(), &mut graph) });
         // SAFETY: the graph was just captured, and the out-pointer is valid.
         ok(unsafe { cuGraphInstantiateWithFlags(&mut ready, graph, 0) });
         Self { graph, ready }
     }
 
-    fn launch(&self, stream: CUstream) {
+    fn launch(&self, stream: &Stream) {
         // SAFETY: what was captured is alive, as are the graph and the stream.
-        ok(unsafe { cuGraphLaunch(self.ready, stream) });
+        ok(unsafe { cuGraphLaunch(self.ready, stream.as_inner()) });
     }
 }
 
