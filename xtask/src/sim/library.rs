@@ -2,14 +2,59 @@ use std::ffi::OsString;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::{env, fs};
+use std::time::Instant;
+use std::{env, fmt, fs};
 
 use anyhow::{Context, Result, bail};
 
-/// The packages that run `cust` on the simulator; not of the workspace, as they cannot link without it. Each has a
-/// folder for what is built of it.
-const APPS: [(&str, &str); 2] =
-    [("crates/cuda-sim/tests/cust-app/Cargo.toml", "cust-app"), ("tests/gpu/Cargo.toml", "gpu")];
+/// A package that runs `cust` on the simulator; not of the workspace, as it cannot link without it.
+struct App {
+    manifest: &'static str,
+    /// The folder for what is built of it.
+    target: &'static str,
+    /// On what its tests are run, each in turn.
+    passes: &'static [Pass],
+}
+
+/// What the simulator is told.
+#[derive(Clone, Copy)]
+struct Pass {
+    device: &'static str,
+    /// Warps take turns at random, as it says, or in order.
+    seed: Option<u32>,
+}
+
+const APPS: [App; 2] = [
+    App {
+        manifest: "crates/cuda-sim/tests/cust-app/Cargo.toml",
+        target: "cust-app",
+        passes: &[in_order("sm_90")],
+    },
+    // Every device in order and at random: a result that depends on the order of warps is wrong in one of them.
+    App {
+        manifest: "tests/gpu/Cargo.toml",
+        target: "gpu",
+        passes: &[
+            in_order("sm_80"),
+            at_random("sm_80", 1),
+            in_order("sm_90"),
+            at_random("sm_90", 2),
+            at_random("sm_90", 3),
+            in_order("sm_100"),
+            at_random("sm_100", 4),
+            in_order("sm_120"),
+            at_random("sm_120", 5),
+        ],
+    },
+];
+
+const fn in_order(device: &'static str) -> Pass {
+    Pass { device, seed: None }
+}
+
+const fn at_random(device: &'static str, seed: u32) -> Pass {
+    Pass { device, seed: Some(seed) }
+}
 
 /// Where programs look for a CUDA installation's libraries, under `CUDA_LIBRARY_PATH`.
 const STUBS: &str = "lib64/stubs";
@@ -33,17 +78,66 @@ impl CudaSim {
         println!("LD_LIBRARY_PATH={}", root.join(STUBS).display());
         let Some((program, arguments)) = self.command.split_first() else {
             test_driver()?;
-            for (manifest, target) in APPS {
-                let mut command = Command::new(env!("CARGO"));
-                command.args(["test", "--manifest-path", manifest, "--target-dir"]);
-                if !run_on(&root, command.arg(root.join(target)))? {
-                    return Ok(ExitCode::FAILURE);
-                }
-            }
+            APPS.iter().try_for_each(|app| app.test(&root))?;
             return Ok(ExitCode::SUCCESS);
         };
         let passed = run_on(&root, Command::new(program).args(arguments))?;
         Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+impl App {
+    /// Holds the package to format and lints, and runs its tests in every pass.
+    fn test(&self, root: &Path) -> Result<()> {
+        self.cargo(root, "fmt", &["--check"])?;
+        let target = root.join(self.target);
+        let target = target.to_str().context("a path in UTF-8")?;
+        let lints = ["--all-targets", "--target-dir", target, "--", "--deny", "warnings"];
+        self.cargo(root, "clippy", &lints)?;
+        for pass in self.passes {
+            println!("-- {} on {pass}", self.manifest);
+            let start = Instant::now();
+            let mut test = self.command("test", &["--tests", "--target-dir", target]);
+            pass.choose(&mut test);
+            if !run_on(root, &mut test)? {
+                bail!("the tests of {} fail on {pass}", self.manifest);
+            }
+            println!("-- passed on {pass} in {:.0} s", start.elapsed().as_secs_f64());
+        }
+        Ok(())
+    }
+
+    fn cargo(&self, root: &Path, command: &str, arguments: &[&str]) -> Result<()> {
+        if !run_on(root, &mut self.command(command, arguments))? {
+            bail!("`cargo {command}` of {} fails", self.manifest);
+        }
+        Ok(())
+    }
+
+    fn command(&self, command: &str, arguments: &[&str]) -> Command {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args([command, "--manifest-path", self.manifest]).args(arguments);
+        cargo
+    }
+}
+
+impl Pass {
+    /// Tells the simulator, whatever the environment says.
+    fn choose(self, command: &mut Command) {
+        command.env("CUDA_SIM_DEVICE", self.device);
+        match self.seed {
+            None => command.env_remove("CUDA_SIM_SEED"),
+            Some(seed) => command.env("CUDA_SIM_SEED", seed.to_string()),
+        };
+    }
+}
+
+impl fmt::Display for Pass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.seed {
+            None => write!(f, "{}, warps in order", self.device),
+            Some(seed) => write!(f, "{}, warps at random by seed {seed}", self.device),
+        }
     }
 }
 
