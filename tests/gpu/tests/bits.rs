@@ -18,10 +18,10 @@ use msa_tests::generate::{Recipe, Request, hostile_ids, with_expected};
 use msa_tests::run::{all_bits, bits, run};
 
 /// New tokens of the longest request on each route.
-const ROUTES: [usize; 3] = [1, 5, 20];
+const ROUTES: [usize; 3] = [1, 5, 12];
 
-/// 165 blocks, which the indexer splits.
-const LONG: usize = 21_000;
+/// 161 blocks, which the indexer splits.
+const LONG: usize = 20_500;
 
 fn recipe(requests: &[(usize, usize)]) -> Recipe {
     let requests = requests.iter().map(|&(new, cached)| Request::new(new, cached)).collect();
@@ -40,7 +40,7 @@ fn ten_runs_give_the_same_bits() {
     let (_alone, cuda) = cuda();
     let backend = Backend::Cuda(cuda);
     for new in ROUTES {
-        for trace in both(recipe(&[(new, 2000), (1, 300), (0, 5), (new, 126)]).trace()) {
+        for trace in both(recipe(&[(new, 1100), (1, 300), (0, 5), (new, 126)]).trace()) {
             let first = all_bits(&run(&trace, &backend));
             for nth in 1..10 {
                 let again = all_bits(&run(&trace, &backend));
@@ -55,7 +55,7 @@ fn a_request_gives_the_same_bits_alone_and_among_others() {
     let (_alone, cuda) = cuda();
     let backend = Backend::Cuda(cuda);
     for new in ROUTES {
-        let requests = [(new, LONG), (1, 300), (0, 5), (new, 0), (new, 126), (1, 127), (1, 2000)];
+        let requests = [(new, LONG), (0, 5), (new, 126), (1, 127), (1, 2000)];
         for trace in both(recipe(&requests).trace()) {
             let together = run(&trace, &backend);
             for (request, bounds) in trace.row_offsets.windows(2).enumerate() {
@@ -77,7 +77,7 @@ fn buckets_of_every_size_give_the_same_bits() {
         let trace = with_expected(recipe(&[(new, LONG)]).trace());
         let mut first = None;
         let mut ways = [BTreeSet::new(), BTreeSet::new()];
-        for (batch, table_width) in [(1, 167), (1, 600), (9, 167), (25, 167), (300, 170)] {
+        for (batch, table_width) in [(1, 163), (1, 400), (9, 163), (25, 163), (300, 163)] {
             let limits = Limits {
                 batch,
                 rows: batch * new as u32,
