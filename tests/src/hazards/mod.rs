@@ -20,7 +20,7 @@
 //! | 9 | a row that selects nothing | `a_row_without_a_block` |
 //! | 10 | blocks that many rows share, with ragged ends | `rows_that_share_blocks` |
 //! | 11 | a plausible number behind the last key | `tails_of_a_plausible_number` |
-//! | 12 | a large key just past a row's own | `larger_keys_in_later_rows`, `no_numbers_in_a_later_value` |
+//! | 12 | a large key just past a row's own | `larger_keys_in_later_rows`, `no_numbers_in_a_later_value`, `infinite_keys_in_later_rows` |
 //! | 13 | a long prefix, of more blocks than a block has threads | `a_long_prefix` |
 //! | 14 | more ids than blocks, a single block | `fewer_blocks_than_ids` |
 //! | 15 | scores that tie, are infinite or are no numbers | `equal_scores`, `ties_where_the_list_ends`, `scores_of_minus_infinity`, `scores_of_nan`, `scores_of_every_kind` |
@@ -47,7 +47,7 @@
 //! | | pages that requests share | `pages_that_requests_share` |
 //! | | ids of no block | `ids_of_no_block`, `blocks_after_a_rows_own` |
 //!
-//! The path is from the crate's folder.
+//! Paths are from the crate's folder. That a hazard is found by who is wrong is shown in `tests/suite/hazards.rs`.
 
 mod batches;
 mod lists;
@@ -55,9 +55,12 @@ mod pages;
 mod scores;
 mod tails;
 
+use msa::Backend;
 use msa::trace::{BlockIds, Tensor, Trace};
 
-use crate::generate::{Recipe, Request};
+use crate::check::check;
+use crate::generate::{Recipe, Request, with_expected};
+use crate::run::run;
 
 /// A way to be wrong.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +78,27 @@ pub fn all() -> impl Iterator<Item = &'static Hazard> {
     [tails::HAZARDS, lists::HAZARDS, scores::HAZARDS, batches::HAZARDS, pages::HAZARDS]
         .into_iter()
         .flatten()
+}
+
+/// Meets a backend with all hazards, and tells what they made it do wrong.
+///
+/// # Panics
+/// If the backend refuses a step, or writes past its results.
+pub fn harms(backend: &Backend) -> Vec<String> {
+    let mut harms = Vec::new();
+    for hazard in all() {
+        for (nth, trace) in (hazard.steps)().into_iter().enumerate() {
+            let trace = with_expected(trace);
+            let outcome = run(&trace, backend);
+            let verdict = check(&trace, &outcome).expect("the step has expected values");
+            if !verdict.passed() {
+                let Hazard { name, guards_against, .. } = hazard;
+                let route = outcome.dispatch.route;
+                harms.push(format!("{name}, step {nth}, {route}: {verdict:?}; {guards_against}"));
+            }
+        }
+    }
+    harms
 }
 
 /// New tokens of a request on each route: decode, speculative and prefill.

@@ -61,6 +61,11 @@ pub(super) const HAZARDS: &[Hazard] = &[
         guards_against: "multiplying later rows' values by zero, or losing what is no number in sight",
         steps: || [(1, 130), (4, 254), (8, 125), (12, 250)].map(no_numbers).to_vec(),
     },
+    Hazard {
+        name: "infinite_keys_in_later_rows",
+        guards_against: "a weight for a key of score -inf, or a number where a score is infinite: there all is NaN",
+        steps: || [(1, 130), (4, 254), (12, 250)].map(infinite_keys).to_vec(),
+    },
 ];
 
 /// Steps of which all memory behind the last keys holds one value.
@@ -117,5 +122,13 @@ fn no_numbers((new_tokens, cached): (usize, usize)) -> Trace {
     index_key(&mut trace, 0, last).fill(bf16::NAN);
     let value = main_token(&mut trace, 1, 0, last);
     (value[3], value[77]) = (bf16::NAN, bf16::NEG_INFINITY);
+    trace
+}
+
+/// The main cache's key of a request's last token is infinite in one dimension: its score is, of the sign that the
+/// query has there.
+fn infinite_keys((new_tokens, cached): (usize, usize)) -> Trace {
+    let mut trace = recipe(&[(new_tokens, cached)]).trace();
+    main_token(&mut trace, 0, 0, cached + new_tokens - 1)[3] = bf16::INFINITY;
     trace
 }
