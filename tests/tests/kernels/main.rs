@@ -5,6 +5,6 @@ mod attend_decode;
 mod attend_prefill;
 mod attention;
 mod block_topk;
-mod costs;
 mod check_operands;
+mod costs;
 mod index;
