@@ -57,8 +57,8 @@ pub fn wrong_lists(trace: &Trace, ids: &Tensor<i32, 3>) -> usize {
     lists.filter(is_wrong).count()
 }
 
-/// How far an outcome is from what it must be. A NaN where there must be none makes every figure that
-/// it enters NaN, and counts as wrong.
+/// How far an outcome is from what it must be. A NaN where there must be none, or none where there must be one, makes
+/// every figure that it enters NaN, and counts as wrong. So does an infinity, but that its figures are infinite.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Verdict {
     /// Lists of block ids that the contract does not allow.
@@ -248,16 +248,13 @@ impl Tally {
     fn compare(&mut self, output: &[bf16], lse: f32, reference: &Attended) {
         let verdict = &mut self.verdict;
         for (element, wanted) in output.iter().zip(reference.output) {
-            let error = (f64::from(element.to_f32()) - wanted).abs();
+            let error = distance(element.to_f32().into(), wanted);
             verdict.wrong_outputs += usize::from(!within(error, 2e-2 + 2e-2 * wanted.abs()));
             verdict.max_error = worse(verdict.max_error, error);
             self.squared_error += error * error;
-            self.squared_norm += wanted * wanted;
+            self.squared_norm += if wanted.is_finite() { wanted * wanted } else { 0.0 };
         }
-        let error = match f64::from(lse) {
-            lse if lse == reference.lse => 0.0, // where both are -inf, too
-            lse => (lse - reference.lse).abs(),
-        };
+        let error = distance(lse.into(), reference.lse);
         verdict.wrong_lses += usize::from(!within(error, 1e-3 + 1e-4 * reference.lse.abs()));
         verdict.lse_error = worse(verdict.lse_error, error);
     }
@@ -281,9 +278,16 @@ impl Tally {
     }
 }
 
-/// Whether an error is finite and within a tolerance. A tolerance is infinite where the reference is.
+/// How far a number is from the reference: not at all where both are the same infinity or both are NaN.
+fn distance(number: f64, reference: f64) -> f64 {
+    let same = number == reference || number.is_nan() && reference.is_nan();
+    if same { 0.0 } else { (number - reference).abs() }
+}
+
+/// Whether there is no error, or one that is finite and within a tolerance: that is infinite or NaN where the reference
+/// is.
 fn within(error: f64, tolerance: f64) -> bool {
-    error.is_finite() && error <= tolerance
+    error == 0.0 || error.is_finite() && error <= tolerance
 }
 
 /// The larger of two errors; NaN, the worst, is kept.

@@ -48,7 +48,7 @@ impl Backend {
         let (mut target, mut library) = (workspace::root().join("target"), None);
         if self != Self::Cpu {
             let library = library.insert(Library::lay_out()?);
-            target = library.root().join("programs");
+            target = library.programs();
             library.link(build.args(["--features", "cuda", "--target-dir"]).arg(&target));
         }
         if !build.status().context("cannot run cargo")?.success() {

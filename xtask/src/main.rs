@@ -23,7 +23,7 @@ enum Task {
     /// Run everything that a machine without a GPU can test.
     Test(test::Test),
     /// Build the simulated driver for programs to link and load, and run its tests through `cust`.
-    CudaSim(sim::library::CudaSim),
+    CudaSim(sim::apps::CudaSim),
     /// Run recorded steps (the example `replay`; its options are shown by `replay --help`).
     #[command(disable_help_flag = true)]
     Replay(replay::Replay),

@@ -4,7 +4,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crate::backend::Backend;
-use crate::sim::library::{self, CudaSim};
+use crate::sim::apps::{self, CudaSim};
 use crate::{ptx, setup};
 
 #[derive(clap::Args)]
@@ -23,7 +23,7 @@ impl Test {
                 Ok(ExitCode::SUCCESS)
             }
             Some(Backend::Sim) => CudaSim::tests().run(),
-            Some(Backend::Cuda) => library::test_on_gpu(),
+            Some(Backend::Cuda) => apps::test_on_gpu(),
         }
     }
 }

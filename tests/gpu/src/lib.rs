@@ -1,17 +1,33 @@
 //! How tests share the driver's first GPU, and what they keep in its memory.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+mod bucket;
+
+pub use bucket::Bucket;
+
+use std::io::{self, Write};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use bytemuck::Pod;
+use cust::device::Device;
 use cust::memory::{CopyDestination, DeviceBuffer};
+use msa::Route;
 use msa::cuda::Cuda;
 use msa::gpu::DeviceTensor;
 
-/// The GPU, for one test at a time: a fault breaks the context that all have.
+/// The GPU, for one test at a time: a fault breaks the context that all have. Which it is, and by which kernels, is said
+/// once, where the test harness does not hide it.
 pub fn cuda() -> (MutexGuard<'static, ()>, Cuda) {
     static GPU: Mutex<()> = Mutex::new(());
+    static SAID: Once = Once::new();
     let alone = GPU.lock().unwrap_or_else(PoisonError::into_inner);
     let cuda = Cuda::new().unwrap_or_else(|error| panic!("no GPU: {error}"));
+    SAID.call_once(|| {
+        let name = Device::get_device(0).and_then(|device| device.name()).expect("its name");
+        let multiprocessors = cuda.kernels().device().multiprocessors;
+        let tier = cuda.kernels().dispatch(Route::Decode).tier;
+        let said = writeln!(io::stderr(), "{name}, {multiprocessors} multiprocessors: {tier}");
+        said.expect("standard error can be written");
+    });
     (alone, cuda)
 }
 

@@ -4,9 +4,10 @@ use msa::Backend;
 use msa::trace::BlockIds;
 use msa_tests::check::check_rows;
 use msa_tests::generate::{Recipe, Request, hostile_ids};
+use msa_tests::run::run;
 use proptest::prelude::*;
 
-use crate::steps::{assert_right, cases, recipes, run, step};
+use crate::steps::{assert_right, cases, recipes, step};
 
 proptest! {
     #![proptest_config(cases(128))]

@@ -2,9 +2,10 @@
 
 use msa::Backend;
 use msa::trace::{BlockIds, Outcome, Tensor, Trace};
+use msa_tests::run::run;
 use proptest::prelude::*;
 
-use crate::steps::{assert_right, cases, recipes, run, step};
+use crate::steps::{assert_right, cases, recipes, step};
 
 proptest! {
     #![proptest_config(cases(32))]

@@ -8,10 +8,11 @@ use msa::{
     AttentionOperands, AttentionResult, Backend, Batch, Cpu, HEAD_DIM, IndexerOperands, View,
 };
 use msa_tests::generate::{Recipe, hostile_ids};
+use msa_tests::run::{all_bits, bits, run, run_attention, run_indexer};
 use proptest::prelude::*;
 use rayon::ThreadPoolBuilder;
 
-use crate::steps::{all_bits, bits, cases, recipes, run, run_attention, run_indexer, step};
+use crate::steps::{cases, recipes, step};
 
 proptest! {
     #![proptest_config(cases(64))]

@@ -3,9 +3,9 @@
 use half::bf16;
 use msa::trace::{BlockIds, IndexerInputs, Trace};
 use msa_tests::generate::{Recipe, Values, hostile_ids};
+use msa_tests::memory::{index_key, main_token, tokens};
 use msa_tests::oracle;
 
-use crate::memory::{index_key, main_token, tokens};
 use crate::steps::step;
 
 /// Requests with 3, 3, 0 (for they have no rows) and 1 blocks to follow.

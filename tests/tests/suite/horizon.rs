@@ -6,11 +6,12 @@ use std::collections::HashSet;
 use half::bf16;
 use msa::Backend;
 use msa::trace::Trace;
+use msa_tests::memory::{index_key, main_token, tokens};
+use msa_tests::run::{all_bits, bits, run};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::memory::{index_key, main_token, tokens};
-use crate::steps::{all_bits, bits, cases, recipes, run};
+use crate::steps::{cases, recipes};
 
 proptest! {
     #![proptest_config(cases(48))]

@@ -4,9 +4,10 @@ use half::bf16;
 use msa::trace::{BlockIds, IndexerInputs, Outcome, Tensor};
 use msa::{AttentionOperands, Backend, IndexerOperands, View};
 use msa_tests::generate::hostile_ids;
+use msa_tests::run::{all_bits, run, run_attention, run_indexer};
 use proptest::prelude::*;
 
-use crate::steps::{all_bits, cases, recipes, run, run_attention, run_indexer};
+use crate::steps::{cases, recipes};
 
 proptest! {
     #![proptest_config(cases(32))]

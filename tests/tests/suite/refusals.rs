@@ -5,8 +5,9 @@ use half::bf16;
 use msa::trace::{BlockIds, IndexerInputs, Trace};
 use msa::{AttentionOperands, AttentionResult, Backend, Batch, IndexerOperands, Selection, View};
 use msa_tests::generate::Recipe;
+use msa_tests::run::{STALE, STALE_ID};
 
-use crate::steps::{STALE, STALE_ID, step};
+use crate::steps::step;
 
 /// 3 rows of 2 requests with 3 and 1 blocks, 8 query heads, 2 KV heads, 2 layers; the tables are 5
 /// entries wide, and there are 5 pages in the main cache and 6 in the index cache.

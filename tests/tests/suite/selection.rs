@@ -4,11 +4,12 @@ use half::bf16;
 use msa::trace::Trace;
 use msa::{Backend, IdOrder, Selection};
 use msa_tests::generate::{Recipe, Values};
+use msa_tests::memory::{index_key, indexer, tokens};
+use msa_tests::run::run;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::memory::{index_key, indexer, tokens};
-use crate::steps::{assert_right, cases, recipes, run, step};
+use crate::steps::{assert_right, cases, recipes, step};
 
 proptest! {
     #![proptest_config(cases(48))]

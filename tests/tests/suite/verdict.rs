@@ -5,10 +5,11 @@ use msa::trace::{BlockIds, Outcome, Tensor, Trace};
 use msa::{Backend, IdOrder, Selection};
 use msa_tests::check::{CheckError, Verdict, check, check_rows};
 use msa_tests::generate::{Recipe, Values, hostile_ids, with_expected};
+use msa_tests::memory::{index_key, main_token};
 use msa_tests::oracle;
+use msa_tests::run::run;
 
-use crate::memory::index_key;
-use crate::steps::{run, step};
+use crate::steps::step;
 
 fn judged(trace: &Trace, spoil: impl FnOnce(&mut Outcome)) -> Verdict {
     let mut outcome = run(trace, &Backend::default());
@@ -63,6 +64,33 @@ fn a_nan_anywhere_is_seen() {
     }
     let verdict = judged(&trace(), |outcome| outcome.lse.data_mut()[31] = f32::NAN);
     assert!(!verdict.passed() && verdict.wrong_lses == 1 && verdict.lse_error.is_nan());
+}
+
+/// A row that sees a value of NaN, an infinite one and a finite one gives exactly that, and its neighbour none of it.
+#[test]
+fn nan_and_infinities_must_be_where_they_must() {
+    let mut trace = step(&[(2, 100)]).trace();
+    let value = main_token(&mut trace, 1, 0, 101);
+    (value[3], value[5]) = (bf16::NAN, bf16::NEG_INFINITY);
+    let trace = with_expected(trace);
+    let [nan, infinity] = [16 * 128 + 3, 16 * 128 + 5];
+    let verdict = judged(&trace, |outcome| {
+        assert!(outcome.output.data()[nan].is_nan());
+        assert_eq!(outcome.output.data()[infinity], bf16::NEG_INFINITY);
+    });
+    assert!(verdict.passed() && verdict.relative_norm > 0.0, "{verdict:?}");
+    for (element, wrong) in [
+        (nan, bf16::ZERO),
+        (nan, bf16::INFINITY),
+        (infinity, bf16::NAN),
+        (infinity, bf16::INFINITY),
+        (infinity, bf16::MIN),
+        (3, bf16::NAN),
+        (5, bf16::NEG_INFINITY),
+    ] {
+        let verdict = judged(&trace, |outcome| outcome.output.data_mut()[element] = wrong);
+        assert!(!verdict.passed() && verdict.wrong_outputs == 1, "{wrong} for {element}");
+    }
 }
 
 #[test]

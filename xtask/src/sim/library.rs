@@ -1,81 +1,14 @@
-use std::ffi::OsString;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::Command;
 use std::{env, fs};
 
 use anyhow::{Context, Result, bail};
 
 use crate::workspace;
 
-/// The packages that run `cust` on the simulator; not of the workspace, as they cannot link without it. Each has a
-/// folder for what is built of it.
-const APPS: [(&str, &str); 2] =
-    [("crates/cuda-sim/tests/cust-app/Cargo.toml", "cust-app"), ("tests/gpu/Cargo.toml", "gpu")];
-
 /// Where programs look for a CUDA installation's libraries, under `CUDA_LIBRARY_PATH`.
 const STUBS: &str = "lib64/stubs";
-
-#[derive(clap::Args)]
-pub struct CudaSim {
-    /// Run this on the simulator, rather than the driver's tests and the operators'
-    #[arg(trailing_var_arg = true)]
-    command: Vec<OsString>,
-}
-
-impl CudaSim {
-    /// The driver's tests, and the operators'.
-    pub fn tests() -> Self {
-        Self { command: Vec::new() }
-    }
-
-    pub fn run(self) -> Result<ExitCode> {
-        let library = Library::lay_out()?;
-        println!("CUDA_LIBRARY_PATH={}", library.root.display());
-        println!("LD_LIBRARY_PATH={}", library.folder().display());
-        let run = |command: &mut Command| -> Result<bool> {
-            let status = library.load(library.link(command))?.status();
-            let program = command.get_program();
-            Ok(status.with_context(|| format!("cannot run {}", program.display()))?.success())
-        };
-        let Some((program, arguments)) = self.command.split_first() else {
-            test_driver()?;
-            for (manifest, target) in APPS {
-                let mut command = Command::new(env!("CARGO"));
-                command.args(["test", "--manifest-path", manifest, "--target-dir"]);
-                if !run(command.arg(library.root.join(target)))? {
-                    return Ok(ExitCode::FAILURE);
-                }
-            }
-            return Ok(ExitCode::SUCCESS);
-        };
-        let passed = run(Command::new(program).args(arguments))?;
-        Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-    }
-}
-
-/// Runs the operators' tests on the GPU of this machine's driver.
-pub fn test_on_gpu() -> Result<ExitCode> {
-    let library = Library::lay_out()?;
-    let mut command = Command::new(env!("CARGO"));
-    command.args(["test", "--manifest-path", "tests/gpu/Cargo.toml", "--target-dir"]);
-    // Linked with the simulator, which needs no CUDA, but nothing has it loaded.
-    let status = library.link(command.arg(library.root.join("gpu"))).status();
-    let passed = status.context("cannot run cargo")?.success();
-    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// Runs the tests of the driver API that call it without a program between.
-fn test_driver() -> Result<()> {
-    let status = Command::new(env!("CARGO"))
-        .args(["test", "--package", "cuda-sim", "--features", "driver", "--test", "driver"])
-        .status()
-        .context("cannot run cargo")?;
-    if !status.success() {
-        bail!("the driver API's tests fail");
-    }
-    Ok(())
-}
 
 /// The simulated driver, laid out as a CUDA installation lays out its own.
 pub struct Library {
@@ -121,7 +54,13 @@ impl Library {
         &self.root
     }
 
-    fn folder(&self) -> PathBuf {
+    /// Where programs with the feature `cuda` are built.
+    pub fn programs(&self) -> PathBuf {
+        self.root.join("programs")
+    }
+
+    /// Where programs find it that load it.
+    pub fn folder(&self) -> PathBuf {
         self.root.join(STUBS)
     }
 

@@ -1,5 +1,6 @@
 //! Chores of the simulator.
 
+pub mod apps;
 pub mod conformance;
 mod driver;
 pub mod library;
