@@ -28,7 +28,8 @@ impl IndexerProblem {
         let fit = Fit::new(
             Kernel::IndexDecode,
             device,
-            [tuning::INDEX_BLOCKS, IndexParams::MAX_STAGES],
+            tuning::INDEX_BLOCKS,
+            tuning::MIN_STAGES..=IndexParams::MAX_STAGES,
             IndexParams::decode_shared_bytes,
         )?;
         let (pair_tiles, tiles) = self.tiles(IndexParams::DECODE_PAIRS);
@@ -86,8 +87,8 @@ impl IndexerProblem {
     fn prefill(&self, device: &Device, workspace: Workspace) -> Result<Plan, Error> {
         let topk = self.selection.topk as u32;
         let shared = |stages| IndexParams::prefill_shared_bytes(topk, stages);
-        let most = [tuning::INDEX_BLOCKS, IndexParams::MAX_STAGES];
-        let fit = Fit::new(Kernel::IndexPrefill, device, most, shared)?;
+        let stages = tuning::MIN_PREFILL_STAGES..=IndexParams::MAX_STAGES;
+        let fit = Fit::new(Kernel::IndexPrefill, device, tuning::INDEX_BLOCKS, stages, shared)?;
         let (pair_tiles, tiles) = self.tiles(IndexParams::PREFILL_PAIRS);
         let most = most_prefill_splits(self.cache.table_width);
         let splits = u64::from(fit.resident(device)).div_ceil(tiles).clamp(1, most.into()) as u32;
