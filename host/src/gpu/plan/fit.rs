@@ -39,6 +39,12 @@ impl Fit {
     pub(super) fn resident(self, device: &Device) -> u32 {
         self.blocks.saturating_mul(device.multiprocessors)
     }
+
+    /// Parts that each of some tiles is split into, up to `most`: so many that all blocks run at once. One part more, and
+    /// a few blocks would begin when others end, and take as long again.
+    pub(super) fn splits(self, device: &Device, tiles: u64, most: u32) -> u32 {
+        (u64::from(self.resident(device)) / tiles).clamp(1, most.into()) as u32
+    }
 }
 
 #[cfg(test)]
@@ -59,5 +65,11 @@ mod tests {
         assert_eq!(fit(&SMALL, 4 << 10, 2), Some(Fit { blocks: 1, stages: 2 }));
         assert_eq!(fit(&SMALL, 64 << 10, 2), None);
         assert_eq!(fit(&SMALL, 64 << 10, 1), Some(Fit { blocks: 1, stages: 1 }));
+    }
+
+    #[test]
+    fn no_split_is_so_fine_that_blocks_wait_for_others_to_end() {
+        let splits = |tiles| Fit { blocks: 2, stages: 2 }.splits(&HOPPER, tiles, 100);
+        assert_eq!([1, 16, 64, 132, 133, 264, 9999].map(splits), [100, 16, 4, 2, 1, 1, 1]);
     }
 }
