@@ -57,12 +57,13 @@ impl<T: Tiles<THREADS, ROWS>, const THREADS: u32, const ROWS: u32> Ring<T, THREA
         self.stage = if before + 1 == self.stages.count() { 0 } else { before + 1 };
         // SAFETY: the caller brings all threads together; behind the barrier none of them uses the tile before any more.
         unsafe {
-            if Self::IS_OF_WARP {
-                warp::sync_warp(u32::MAX);
-            } else {
-                thread::sync_threads();
-            }
+            Self::meet();
             self.start(before);
+            if self.stages.count() == 1 {
+                // Where there is one stage alone, the tile is what was asked for just now.
+                ptx::cp_async_wait_group::<0>();
+                Self::meet();
+            }
         }
         self.stages.nth(self.stage)
     }
@@ -78,5 +79,22 @@ impl<T: Tiles<THREADS, ROWS>, const THREADS: u32, const ROWS: u32> Ring<T, THREA
         // SAFETY: the caller's promise.
         unsafe { self.tiles.start_next(thread, self.stages.nth(stage)) };
         ptx::cp_async_commit_group();
+    }
+
+    /// The ring's threads: each waits for the others.
+    ///
+    /// # Safety
+    ///
+    /// All of them come together.
+    #[inline(always)]
+    unsafe fn meet() {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if Self::IS_OF_WARP {
+                warp::sync_warp(u32::MAX);
+            } else {
+                thread::sync_threads();
+            }
+        }
     }
 }

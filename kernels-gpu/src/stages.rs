@@ -7,7 +7,8 @@ use crate::row_tile::{Chunk, RowTile};
 /// Tiles of `ROWS` rows in shared memory, one behind the other, through which a cache's data comes.
 ///
 /// All but one of them are on their way at a time: a copy starts when the tile whose place it takes has been used. Each
-/// copy is a group of `cp.async`, also where there is nothing to copy, so that their number tells which have arrived.
+/// copy is a group of `cp.async`, also where there is nothing to copy, so that their number tells which have arrived. Where
+/// there is one stage only, nothing is on its way while its tile is used.
 #[derive(Clone, Copy)]
 pub(crate) struct Stages<const ROWS: u32> {
     first: SharedPtr<Chunk>,
@@ -18,7 +19,7 @@ impl<const ROWS: u32> Stages<ROWS> {
     /// Bytes of one.
     pub(crate) const BYTES: u32 = ROWS * RowTile::CHUNKS * size_of::<Chunk>() as u32;
 
-    /// So many stages from an address on, 2 to [`MAX_STAGES`](AttendParams::MAX_STAGES).
+    /// So many stages from an address on, 1 to [`MAX_STAGES`](AttendParams::MAX_STAGES).
     #[inline(always)]
     pub(crate) const fn new(first: SharedPtr<Chunk>, count: u32) -> Self {
         Self { first, count }
@@ -47,7 +48,7 @@ impl<const ROWS: u32> Stages<ROWS> {
         self.first.byte_add(self.count * Self::BYTES)
     }
 
-    /// One thread: waits for its part of the first copy of those that are on their way.
+    /// One thread: waits for its part of the first copy of those that are on their way, if any are.
     #[inline(always)]
     pub(crate) fn wait_for_first(self) {
         match self.count {

@@ -50,7 +50,8 @@ pub struct IndexParams {
     pub splits: u32,
     /// Tiles of pairs that a request may have.
     pub pair_tiles: u32,
-    /// Parts of blocks that are in shared memory at a time, 2 to [`MAX_STAGES`](Self::MAX_STAGES).
+    /// Blocks, or of `index_decode` parts of blocks, that are in shared memory at a time, up to
+    /// [`MAX_STAGES`](Self::MAX_STAGES): at least 1, or of `index_decode` 2.
     pub stages: u32,
     /// Ids that each row selects, 1 to [`MAX_TOPK`](crate::MAX_TOPK).
     pub topk: u32,
@@ -84,8 +85,8 @@ impl IndexParams {
     /// Bytes of a stage of one of `index_decode`'s warps: a quarter of a block.
     pub const DECODE_STAGE_BYTES: u32 = (BLOCK / 4 * HEAD_DIM * size_of::<u16>()) as u32;
 
-    /// Bytes of a stage of `index_prefill`: half a block.
-    pub const PREFILL_STAGE_BYTES: u32 = (BLOCK / 2 * HEAD_DIM * size_of::<u16>()) as u32;
+    /// Bytes of a stage of `index_prefill`: a block.
+    pub const PREFILL_STAGE_BYTES: u32 = (BLOCK * HEAD_DIM * size_of::<u16>()) as u32;
 
     /// Bytes that each id of a tile's pairs takes in `index_prefill`.
     pub const PREFILL_ID_BYTES: u32 = Self::PREFILL_PAIRS * size_of::<u64>() as u32;

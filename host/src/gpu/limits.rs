@@ -45,9 +45,9 @@ pub fn indexer_workspace_bytes(limits: &Limits, device: &Device) -> usize {
     let keys = match limits.max_seq_length > MAX_SPECULATIVE as u32 {
         false => 0,
         true => {
-            // Tiles of all parts are less than twice what the device holds at a time, and as many more.
+            // Where tiles are split, their parts are no more than the device holds at a time.
             let resident = tuning::INDEX_BLOCKS.saturating_mul(device.multiprocessors);
-            let of_tiles = product([2, resident, IndexParams::PREFILL_PAIRS, topk]);
+            let of_tiles = product([resident, IndexParams::PREFILL_PAIRS, topk, 1]);
             let splits = most_prefill_splits(table_width);
             let of_rows = product([splits, kv_heads, limits.rows, topk]);
             if splits > 1 { of_tiles.min(of_rows) } else { 0 }

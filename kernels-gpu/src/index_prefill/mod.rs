@@ -1,15 +1,14 @@
 //! Scores and selection for requests with many new tokens: prefill.
 //!
 //! A block of threads has a tile of 128 pairs of a row and an index head, and a part of the blocks that any of them
-//! sees. Each block comes to shared memory once, in halves, through a ring of stages. Each warp has 32 of the pairs, two fragments
+//! sees. Each block comes to shared memory once, through a ring of stages. Each warp has 32 of the pairs, two fragments
 //! of rows, so that what it reads of the keys serves twice; and each lane selects for one pair.
 //!
 //! | step | who | does |
 //! | --- | --- | --- |
 //! | queries | a warp | by way of a free stage to registers, as operand A |
-//! | keys *arrive* | | *barrier*; the copy of a later half starts |
-//! | products | a warp | of its 32 queries and the half's 64 keys; what a pair does not see is -inf |
-//! | | | *back to keys, until the block is complete* |
+//! | keys *arrive* | | *barrier*; the copy of a later block starts |
+//! | products | a warp | of its 32 queries and 64 keys at a time; what a pair does not see is -inf |
 //! | maximum | a warp | of a pair's keys among its four lanes, each of which gets that of one of their four pairs |
 //! | selection | a lane | replaces the last key that its pair has selected, if this block's comes before it |
 //! | | | *back to keys, for the next block* |
@@ -35,6 +34,7 @@ use crate::fragment::Part;
 use crate::index_keys::IndexKeys;
 use crate::page_ids::PageIds;
 use crate::pair_tile::PairTile;
+use crate::request::keys_before;
 use crate::ring::Ring;
 use crate::row_tile::RowTile;
 use crate::select::IdList;
@@ -45,18 +45,8 @@ const WARP_PAIRS: u32 = 32;
 /// Fragments of 16 pairs that a warp has.
 const FRAGMENTS: usize = WARP_PAIRS as usize / 16;
 
-/// Pairs of a fragment: so many of a warp's queries wait in shared memory at a time.
-const PAIRS_AT_ONCE: u32 = WARP_PAIRS / FRAGMENTS as u32;
-
-/// Warps of a block.
-const WARPS: u32 = IndexParams::THREADS / warp::WARP_SIZE;
-
-/// Parts of a block that come one after the other. Whole blocks would leave no room for the longest lists where a block
-/// of threads has no more than 99 KiB.
-const HALVES: u32 = 2;
-
-/// Keys of one of them.
-const HALF: u32 = BLOCK as u32 / HALVES;
+/// Keys that a warp multiplies with at a time.
+const AT_ONCE: u32 = 64;
 
 /// Selects each row's blocks, or the first of a part of them. [`IndexParams`] says how to launch it.
 ///
@@ -83,7 +73,7 @@ pub unsafe fn index_prefill(params: IndexParams) {
     let part = Part::of_lane();
 
     // SAFETY: the caller vouches for the operands. The keys are on their way before anything waits for the queries,
-    // which lie where no key comes before all have read them.
+    // which lie where no key comes before all have read them; a warp uses rows of its own.
     let (mut ring, queries) = unsafe {
         let pages = PageIds::new(&params.cache, tile.request, begin, 1, end);
         let keys = IndexKeys::new(&params.cache, tile.request, pages);
@@ -100,14 +90,16 @@ pub unsafe fn index_prefill(params: IndexParams) {
     let own_pair = pair(part.column as usize / 4, part.column as usize / 2 % 2, part);
     // SAFETY: the plan is this block's.
     let mut selection = unsafe { Selection::new(&params, tile, first_pair + own_pair, plan) };
-    let (mut first_key, mut maxima) = (begin * BLOCK as u32, NO_MAXIMA);
-    while first_key < end * BLOCK as u32 {
-        // SAFETY: all threads come here for each half in turn.
+    for block in begin..end {
+        // SAFETY: all threads come here for each block in turn.
         let keys = unsafe { ring.arrived() };
-        if first_key < longest {
+        let mut maxima = [[f32::NEG_INFINITY; 2]; FRAGMENTS];
+        let (mut row, seen) = (0, keys_before(longest, block));
+        while row < seen {
             // SAFETY: all lanes of the warp are together.
-            let products = unsafe { products(&queries, keys) };
-            if first_key + HALF <= shortest {
+            let products = unsafe { products(&queries, keys, row) };
+            let first_key = block * BLOCK as u32 + row;
+            if first_key + AT_ONCE <= shortest {
                 join(&mut maxima, &products, |_, _, product| product * params.scale);
             } else {
                 join(&mut maxima, &products, |[fragment, half], key, product| {
@@ -115,15 +107,12 @@ pub unsafe fn index_prefill(params: IndexParams) {
                     if is_seen { product * params.scale } else { f32::NEG_INFINITY }
                 });
             }
+            row += AT_ONCE;
         }
-        first_key += HALF;
-        if first_key.is_multiple_of(BLOCK as u32) {
-            // SAFETY: all lanes are together; the selection is not finished.
-            unsafe {
-                let score = share_maxima(maxima, part);
-                selection.consider(first_key / BLOCK as u32 - 1, score);
-            }
-            maxima = NO_MAXIMA;
+        // SAFETY: all lanes are together; the selection is not finished.
+        unsafe {
+            let score = share_maxima(maxima, part);
+            selection.consider(block, score);
         }
     }
     // SAFETY: all lanes are together, and each warp has its own pairs.
@@ -134,13 +123,10 @@ pub unsafe fn index_prefill(params: IndexParams) {
 type Queries = [[[u32; 4]; RowTile::STEPS as usize]; FRAGMENTS];
 
 /// `[fragment][8 keys][element of a fragment]`: rows are pairs, columns are keys.
-type Products = [[[f32; 4]; HALF as usize / 8]; FRAGMENTS];
+type Products = [[[f32; 4]; AT_ONCE as usize / 8]; FRAGMENTS];
 
 /// The largest score of each of a lane's pairs: `[fragment][half of it]`.
 type Maxima = [[f32; 2]; FRAGMENTS];
-
-/// Of no keys.
-const NO_MAXIMA: Maxima = [[f32::NEG_INFINITY; 2]; FRAGMENTS];
 
 /// The place among a warp's pairs of one that a lane has in its fragments.
 #[inline(always)]
@@ -148,12 +134,11 @@ const fn pair(fragment: usize, half: usize, part: Part) -> u32 {
     16 * fragment as u32 + 8 * half as u32 + part.row
 }
 
-/// A warp: its queries, by way of rows of a tile that are this warp's alone.
+/// A warp: its queries, by way of the rows of a tile that have its pairs' numbers.
 ///
 /// # Safety
 ///
-/// `params` are the kernel's, whose tile of pairs this is. All lanes come together, and nobody else touches `place` but
-/// the other warps, here.
+/// `params` are the kernel's, whose tile of pairs this is. All lanes come together, and nobody else touches these rows.
 #[inline(always)]
 unsafe fn queries(
     params: &IndexParams,
@@ -161,40 +146,32 @@ unsafe fn queries(
     first_pair: u32,
     place: RowTile,
 ) -> Queries {
-    let first_row = first_pair / WARP_PAIRS * PAIRS_AT_ONCE;
-    from_fn(|fragment| {
-        let first_pair = first_pair + PAIRS_AT_ONCE * fragment as u32;
-        let mut at = warp::lane_id();
-        // SAFETY: the caller's promise. Each lane writes places of its own, and the warp meets before they are read, and
-        // before they are written again.
-        unsafe {
-            while at < PAIRS_AT_ONCE * RowTile::CHUNKS {
-                let (nth, chunk) = (at / RowTile::CHUNKS, at % RowTile::CHUNKS);
-                let query = tile.query(params, first_pair + nth, chunk);
-                place.chunk(first_row + nth, chunk).write(query);
-                at += warp::WARP_SIZE;
-            }
-            warp::sync_warp(u32::MAX);
-            let queries = from_fn(|step| place.a(first_row, step as u32));
-            warp::sync_warp(u32::MAX);
-            queries
+    let mut at = warp::lane_id();
+    // SAFETY: the caller's promise. Each lane writes places of its own, and the warp meets before they are read.
+    unsafe {
+        while at < WARP_PAIRS * RowTile::CHUNKS {
+            let (pair, chunk) = (first_pair + at / RowTile::CHUNKS, at % RowTile::CHUNKS);
+            place.chunk(pair, chunk).write(tile.query(params, pair, chunk));
+            at += warp::WARP_SIZE;
         }
-    })
+        warp::sync_warp(u32::MAX);
+        from_fn(|fragment| from_fn(|step| place.a(first_pair + 16 * fragment as u32, step as u32)))
+    }
 }
 
-/// A warp: the products of its queries with half a block's keys.
+/// A warp: the products of its queries with [`AT_ONCE`] keys, from row `first` of a tile on.
 ///
 /// # Safety
 ///
 /// All lanes come together, and the keys are there.
 #[inline(always)]
-unsafe fn products(queries: &Queries, keys: RowTile) -> Products {
+unsafe fn products(queries: &Queries, keys: RowTile, first: u32) -> Products {
     let mut products: Products = [[[0.0; 4]; _]; _];
     for step in 0..RowTile::STEPS {
-        for two in 0..HALF as usize / 16 {
+        for two in 0..AT_ONCE as usize / 16 {
             // SAFETY: the caller's promise.
             unsafe {
-                let [b, c] = keys.b_of_rows(16 * two as u32, step);
+                let [b, c] = keys.b_of_rows(first + 16 * two as u32, step);
                 for (queries, products) in queries.iter().zip(&mut products) {
                     let a = queries[step as usize];
                     products[2 * two] = ptx::mma_m16n8k16_f32_bf16(a, b, products[2 * two]);

@@ -1,15 +1,14 @@
 use cuda_std::prelude::*;
-use msa_abi::IndexParams;
+use msa_abi::{BLOCK, IndexParams};
 
-use super::{HALF, PAIRS_AT_ONCE, WARPS};
 use crate::select::Key;
 use crate::stages::Stages;
 
 /// Where everything is in the dynamic shared memory.
 #[derive(Clone, Copy)]
 pub(super) struct SharedPlan {
-    /// `[stages]` of `[HALF]` rows; at first the last one has queries
-    pub(super) stages: Stages<HALF>,
+    /// `[stages]` of `[BLOCK]` rows; at first the last one has the queries of the tile
+    pub(super) stages: Stages<{ BLOCK as u32 }>,
     /// `[warps, topk, 32]`; this lane's first
     keys: SharedPtr<Key>,
 }
@@ -31,7 +30,7 @@ impl SharedPlan {
 }
 
 const _: () = {
-    assert!(IndexParams::PREFILL_STAGE_BYTES == Stages::<HALF>::BYTES);
-    // Queries of all warps wait in a stage.
-    assert!(WARPS * PAIRS_AT_ONCE <= HALF);
+    assert!(IndexParams::PREFILL_STAGE_BYTES == Stages::<{ BLOCK as u32 }>::BYTES);
+    // A tile's queries wait in a stage.
+    assert!(IndexParams::PREFILL_PAIRS <= BLOCK as u32);
 };

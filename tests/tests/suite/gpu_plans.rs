@@ -177,6 +177,7 @@ fn assert_sound(plan: &Plan, step: &Step, device: &Device) {
         assert!(launch.dynamic_shared <= device.shared_per_block_optin, "{launch:?}");
         assert!(launch.grid.iter().all(|&blocks| blocks > 0), "{launch:?}");
         assert_work(launch, step);
+        assert_at_once(launch, device);
     }
 }
 
@@ -197,7 +198,7 @@ fn assert_work(launch: &Launch, step: &Step) {
         (Kernel::IndexPrefill, Params::Index(params)) => {
             assert_eq!([x, y, z], [batch * params.pair_tiles, params.splits, 1]);
             assert_covered(pairs, params.pair_tiles, IndexParams::PREFILL_PAIRS);
-            assert!((2..=IndexParams::MAX_STAGES).contains(&params.stages));
+            assert!((1..=IndexParams::MAX_STAGES).contains(&params.stages));
         }
         (Kernel::IndexMerge, Params::Index(params)) => {
             assert!([x, y, z] == [rows, heads, 1] && params.splits > 1);
@@ -223,6 +224,19 @@ fn assert_work(launch: &Launch, step: &Step) {
             assert_eq!((params.splits, params.tile_rows), (1, AttendParams::PREFILL_ROWS));
         }
         _ => panic!("{launch:?}"),
+    }
+}
+
+/// Where the indexer splits tiles, all blocks of threads have room on the device at a time.
+fn assert_at_once(launch: &Launch, device: &Device) {
+    if let (Kernel::IndexDecode | Kernel::IndexPrefill, Params::Index(params)) =
+        (launch.kernel, launch.params)
+        && params.splits > 1
+    {
+        // The driver takes 1 KiB of each block.
+        let of_each = device.shared_per_multiprocessor / (launch.dynamic_shared + 1024);
+        let blocks: u32 = launch.grid.iter().product();
+        assert!(blocks <= of_each * device.multiprocessors, "{launch:?}");
     }
 }
 
@@ -304,7 +318,8 @@ fn few_requests_are_split_and_many_are_not() {
     let chunk =
         |rows, table_width| index(Step { rows, max_seq_length: rows, table_width, ..DECODE });
     assert_eq!(chunk(512, 2052), 66, "a short chunk after a long prefix");
-    assert_eq!(chunk(8192, 64), 5);
+    assert_eq!(chunk(8192, 64), 4);
+    assert_eq!(chunk(2048, 1040), 16);
     assert_eq!(chunk(9, 64), 8);
 }
 

@@ -28,8 +28,13 @@ impl AttentionProblem {
     fn decode(&self, device: &Device, workspace: Workspace) -> Result<Plan, Error> {
         let shared = |rows: u32, stages: u32| AttendParams::shared_bytes(rows, self.topk, stages);
         let tile_rows = self.tile_rows(device, |rows| shared(rows, tuning::DECODE_STAGES));
-        let most = [tuning::ATTEND_BLOCKS, tuning::DECODE_STAGES];
-        let fit = Fit::new(Kernel::AttendDecode, device, most, |stages| shared(tile_rows, stages))?;
+        let fit = Fit::new(
+            Kernel::AttendDecode,
+            device,
+            tuning::ATTEND_BLOCKS,
+            tuning::MIN_STAGES..=tuning::DECODE_STAGES,
+            |stages| shared(tile_rows, stages),
+        )?;
         let row_tiles = self.max_seq_length.div_ceil(tile_rows);
         let tiles = product([self.batch.batch, row_tiles]);
         let items = tiles.saturating_mul(self.kv_heads.into());
@@ -103,8 +108,8 @@ impl AttentionProblem {
             (Kernel::AttendPrefill, threads, AttendParams::prefill_shared_bytes)
         };
         let shared = |stages| shared(self.topk, stages);
-        let most = [tuning::ATTEND_BLOCKS, AttendParams::MAX_STAGES];
-        let fit = Fit::new(kernel, device, most, shared)?;
+        let stages = tuning::MIN_STAGES..=AttendParams::MAX_STAGES;
+        let fit = Fit::new(kernel, device, tuning::ATTEND_BLOCKS, stages, shared)?;
         let tile_rows = AttendParams::PREFILL_ROWS;
         let row_tiles = self.max_seq_length.div_ceil(tile_rows);
         let params = AttendParams { tile_rows, row_tiles, stages: fit.stages, ..self.params() };

@@ -28,12 +28,13 @@ impl IndexerProblem {
         let fit = Fit::new(
             Kernel::IndexDecode,
             device,
-            [tuning::INDEX_BLOCKS, IndexParams::MAX_STAGES],
+            tuning::INDEX_BLOCKS,
+            tuning::MIN_STAGES..=IndexParams::MAX_STAGES,
             IndexParams::decode_shared_bytes,
         )?;
         let (pair_tiles, tiles) = self.tiles(IndexParams::DECODE_PAIRS);
         let most = width.div_ceil(tuning::MIN_DECODE_SHARE);
-        let splits = (u64::from(fit.resident(device)) / tiles).clamp(1, most.into());
+        let splits = fit.splits(device, tiles, most);
         let score_stride = score_stride(width);
 
         let mut parts = Parts::of(workspace);
@@ -43,14 +44,14 @@ impl IndexerProblem {
         let params = IndexParams {
             scores,
             score_stride,
-            splits: splits as u32,
+            splits,
             pair_tiles,
             stages: fit.stages,
             ..self.params()
         };
         let score = Launch {
             kernel: Kernel::IndexDecode,
-            grid: grid([tiles, splits, 1]),
+            grid: grid([tiles, splits.into(), 1]),
             threads: IndexParams::THREADS,
             dynamic_shared: IndexParams::decode_shared_bytes(fit.stages),
             programmatic_stream_serialization: false,
@@ -86,11 +87,10 @@ impl IndexerProblem {
     fn prefill(&self, device: &Device, workspace: Workspace) -> Result<Plan, Error> {
         let topk = self.selection.topk as u32;
         let shared = |stages| IndexParams::prefill_shared_bytes(topk, stages);
-        let most = [tuning::INDEX_BLOCKS, IndexParams::MAX_STAGES];
-        let fit = Fit::new(Kernel::IndexPrefill, device, most, shared)?;
+        let stages = tuning::MIN_PREFILL_STAGES..=IndexParams::MAX_STAGES;
+        let fit = Fit::new(Kernel::IndexPrefill, device, tuning::INDEX_BLOCKS, stages, shared)?;
         let (pair_tiles, tiles) = self.tiles(IndexParams::PREFILL_PAIRS);
-        let most = most_prefill_splits(self.cache.table_width);
-        let splits = u64::from(fit.resident(device)).div_ceil(tiles).clamp(1, most.into()) as u32;
+        let splits = fit.splits(device, tiles, most_prefill_splits(self.cache.table_width));
 
         let mut parts = Parts::of(workspace);
         let partial_keys = match splits {

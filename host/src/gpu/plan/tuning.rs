@@ -1,6 +1,10 @@
 /// Fewest stages in shared memory: one is worked on while another arrives.
 pub(in crate::gpu) const MIN_STAGES: u32 = 2;
 
+/// Fewest stages of `index_prefill`: beside its longest lists a block of threads that has no more than 99 KiB has room
+/// for one alone.
+pub(in crate::gpu) const MIN_PREFILL_STAGES: u32 = 1;
+
 /// Blocks of the indexer's kernels on a multiprocessor, where its shared memory has room for two of them: one begins,
 /// ends or waits at a barrier while the other's copies arrive.
 pub(in crate::gpu) const INDEX_BLOCKS: u32 = 2;
