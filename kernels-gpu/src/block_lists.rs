@@ -17,8 +17,6 @@ pub(crate) struct BlockLists {
     blocks: SharedPtr<u32>,
     /// u32: their pages
     pages: SharedPtr<u32>,
-    /// u32: which rows have chosen them, a bit each, where that was asked for
-    rows: SharedPtr<u32>,
     topk: u32,
     count: u32,
 }
@@ -103,44 +101,14 @@ impl BlockLists {
             });
             let count = count(len, |at| raw.add(at).read() != Self::NONE);
             thread::sync_threads();
-            Self { sorted, blocks, pages, rows: raw, topk, count }
+            Self { sorted, blocks, pages, topk, count }
         }
-    }
-
-    /// All threads of the block: finds out which rows have chosen each block. A barrier has to come before
-    /// [`rows`](Self::rows).
-    ///
-    /// # Safety
-    ///
-    /// The lists have so many rows, and all threads have built them.
-    #[inline(always)]
-    pub(crate) unsafe fn mark_rows(self, rows: u32) {
-        share_out_to_warps(self.count, |nth| {
-            let block = self.block(nth);
-            let mut chosen = 0;
-            for row in 0..rows {
-                // SAFETY: the caller brings all lanes together.
-                let slots = unsafe { self.slots(row, block) };
-                chosen |= u32::from(slots.count > 0) << row;
-            }
-            if warp::lane_id() == 0 {
-                // SAFETY: there is a place for each block, which nobody has used since the last barrier.
-                unsafe { self.rows.add(nth).write(chosen) };
-            }
-        });
     }
 
     /// Blocks of all rows together.
     #[inline(always)]
     pub(crate) const fn len(self) -> u32 {
         self.count
-    }
-
-    /// Which rows have chosen the `nth` block: a bit each.
-    #[inline(always)]
-    pub(crate) fn rows(self, nth: u32) -> u32 {
-        // SAFETY: who asks has had them marked, and nobody writes them again.
-        unsafe { self.rows.add(nth).read() }
     }
 
     /// The part of the blocks that a split has: from one to before another.

@@ -40,18 +40,3 @@ pub(crate) unsafe fn load_queries(
         unsafe { to.chunk(line, chunk).write(query) };
     });
 }
-
-/// All threads of the block: zeros in place of the queries of rows from `rows` on, before row `end`. A barrier has to come
-/// before they are used.
-///
-/// # Safety
-///
-/// As [`load_queries`].
-#[inline(always)]
-pub(crate) unsafe fn clear_queries(rows: u32, end: u32, to: RowTile) {
-    share_out(end.saturating_sub(rows) * HEADS * RowTile::CHUNKS, |at| {
-        let (line, chunk) = (at / RowTile::CHUNKS, at % RowTile::CHUNKS);
-        // SAFETY: the numbers are shared out, and so are the places.
-        unsafe { to.chunk(rows * HEADS + line, chunk).write([0; 4]) };
-    });
-}

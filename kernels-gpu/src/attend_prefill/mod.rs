@@ -80,7 +80,7 @@ pub unsafe fn attend_prefill(params: AttendParams) {
     };
 
     type Ring = BlockRing<{ AttendParams::PREFILL_THREADS }>;
-    let blocks = lists.share(0, 1);
+    let blocks = (0, lists.len());
     let mut total = Total::NONE;
     // SAFETY: the lists hold blocks that the request has, whose pages exist. All threads come to the ring's barriers,
     // and between them a whole warp does a row's work or none.

@@ -22,6 +22,7 @@
 //! A warp whose row does not see all of a block takes the weighted sum by itself, so that what it does not see is not
 //! multiplied by zero: it may be NaN.
 
+mod chosen;
 mod matrices;
 mod plane_ring;
 mod shared_plan;
@@ -30,6 +31,7 @@ use cuda_std::prelude::*;
 use cuda_std::ptx;
 use msa_abi::{AttendParams, BLOCK};
 
+use self::chosen::Chosen;
 use self::matrices::{scores, weighted_by_group};
 use self::plane_ring::PlaneRing;
 use self::shared_plan::SharedPlan;
@@ -40,8 +42,10 @@ use super::weights::Weights;
 use crate::attended::Attended;
 use crate::block_lists::{BlockLists, Slots};
 use crate::div_rem::div_rem;
-use crate::queries::{clear_queries, load_queries};
+use crate::queries::{HEADS, load_queries};
 use crate::request::{Request, keys_before};
+use crate::row_tile::RowTile;
+use crate::share_out::share_out;
 use crate::softmax::magnitude;
 
 /// Rows of a warpgroup.
@@ -76,15 +80,15 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
     let ring = PlaneRing::new(plan.stages, plan.barriers);
     // SAFETY: the caller vouches for the operands; all threads are here. The last barrier lies behind all that is written
     // to shared memory here.
-    let lists = unsafe {
+    let (lists, chosen) = unsafe {
         load_queries(&params, request.first_row + first, rows, kv_head, plan.queries);
-        clear_queries(rows, ROWS, plan.queries);
+        clear_queries(rows, plan.queries);
         ring.init();
         let lists = BlockLists::build(&params, request, first, rows, kv_head, plan.ids);
-        lists.mark_rows(rows);
+        let chosen = Chosen::find(lists, rows, plan.chosen);
         ptx::fence_proxy_async();
         thread::sync_threads();
-        lists
+        (lists, chosen)
     };
 
     let warp = thread::thread_idx_x() / warp::WARP_SIZE;
@@ -92,7 +96,7 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
         // SAFETY: the lists hold blocks that the request has, whose pages exist; these are the warps that copy.
         unsafe {
             ptx::setmaxnreg_dec::<{ REGISTERS[0] }>();
-            ring.copy_all(&params.cache, kv_head, request, lists);
+            ring.copy_all(&params.cache, kv_head, request, lists, chosen);
         }
         return;
     }
@@ -102,8 +106,7 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
     let mut planes = ring.user(group);
     let mut total = Total::NONE;
     for nth in 0..lists.len() {
-        let chosen = lists.rows(nth);
-        if !is_used_by(group, chosen) {
+        if !chosen.by_group(nth, group) {
             continue;
         }
         let block = lists.block(nth);
@@ -114,11 +117,10 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
             let products = scores(plan.queries, group, keys);
             planes.used(2 * nth);
 
-            let is_chosen = chosen >> row & 1 != 0;
             let visible = keys_before(request.position(first + row) + 1, block);
             let mut slots = Slots { first: 0, count: 0 };
             let mut weights = Weights::NONE;
-            if is_chosen {
+            if chosen.by_row(nth, row) {
                 slots = lists.slots(row, block);
                 weights = Weights::of_products(products, visible, magnitude(params.scale_log2));
             }
@@ -151,10 +153,18 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
     }
 }
 
-/// Whether a warpgroup uses a block that these rows have chosen, a bit each.
+/// All threads of the block: zeros in place of the queries of rows that the tile has not, which products take part in, too.
+///
+/// # Safety
+///
+/// Nobody else touches these places before a barrier.
 #[inline(always)]
-const fn is_used_by(group: u32, rows: u32) -> bool {
-    rows >> (group * GROUP_ROWS) & ((1 << GROUP_ROWS) - 1) != 0
+unsafe fn clear_queries(rows: u32, queries: RowTile) {
+    share_out((ROWS - rows) * HEADS * RowTile::CHUNKS, |at| {
+        let (line, chunk) = (at / RowTile::CHUNKS, at % RowTile::CHUNKS);
+        // SAFETY: the numbers are shared out, and so are the places.
+        unsafe { queries.chunk(rows * HEADS + line, chunk).write([0; 4]) };
+    });
 }
 
 // An attribute takes no constant; a warp has a row, and others copy.

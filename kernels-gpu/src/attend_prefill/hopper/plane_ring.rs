@@ -2,7 +2,8 @@ use cuda_std::prelude::*;
 use cuda_std::ptx;
 use msa_abi::{BLOCK, CacheParams};
 
-use super::{COPY_THREADS, GROUP_ROWS, GROUPS, ROWS, is_used_by};
+use super::chosen::Chosen;
+use super::{COPY_THREADS, GROUPS, ROWS};
 use crate::block_copy::Plane;
 use crate::block_lists::BlockLists;
 use crate::block_planes::BlockStages;
@@ -66,6 +67,7 @@ impl PlaneRing {
         kv_head: u32,
         request: Request,
         lists: BlockLists,
+        chosen: Chosen,
     ) {
         let thread = thread::thread_idx_x() - ROWS * warp::WARP_SIZE;
         let planes = [Plane::new(cache, 0, kv_head), Plane::new(cache, 1, kv_head)];
@@ -73,11 +75,7 @@ impl PlaneRing {
             let entry = nth / 2;
             let plane = if nth.is_multiple_of(2) { planes[0] } else { planes[1] };
             let (page, keys) = (lists.page(entry), request.keys_in(lists.block(entry)));
-            let rows = lists.rows(entry);
-            let mut others = 0;
-            for group in 0..GROUPS {
-                others += if is_used_by(group, rows) { 0 } else { GROUP_ROWS };
-            }
+            let others = chosen.others(entry);
             let (phase, stage) = div_rem(nth, self.stages.count());
             let used = self.used.add(stage).address();
             // SAFETY: the barriers are made. That the plane has arrived is known only after the first thread has arrived
@@ -92,7 +90,7 @@ impl PlaneRing {
                 let to = self.stages.nth(stage);
                 plane.start_copy::<COPY_THREADS, { BLOCK as u32 }>(thread, page, 0, keys, to);
                 for group in 0..GROUPS {
-                    if is_used_by(group, rows) {
+                    if chosen.by_group(entry, group) {
                         let arrived = self.arrived.add(group * self.stages.count() + stage);
                         ptx::cp_async_mbarrier_arrive_noinc(arrived.address());
                     }

@@ -18,6 +18,8 @@ pub(super) struct SharedPlan {
     pub(super) barriers: SharedPtr<u64>,
     /// `[4, ROWS * topk]`: see [`BlockLists`](crate::block_lists::BlockLists)
     pub(super) ids: SharedPtr<u32>,
+    /// `[ROWS * topk]`: see [`Chosen`](super::chosen::Chosen)
+    pub(super) chosen: SharedPtr<u32>,
 }
 
 impl SharedPlan {
@@ -27,7 +29,8 @@ impl SharedPlan {
         let stages = BlockStages::new(queries.byte_add(BlockStages::BYTES), params.stages);
         let barriers = stages.end().cast();
         let ids = stages.end().byte_add(params.stages * PlaneRing::BARRIER_BYTES).cast();
-        Self { queries: RowTile::at(queries, ROWS * HEADS), stages, barriers, ids }
+        let chosen = ids.byte_add(ROWS * params.topk * AttendParams::ID_BYTES);
+        Self { queries: RowTile::at(queries, ROWS * HEADS), stages, barriers, ids, chosen }
     }
 }
 

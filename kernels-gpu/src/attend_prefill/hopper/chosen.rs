@@ -1,0 +1,62 @@
+use cuda_std::prelude::*;
+
+use super::{GROUP_ROWS, GROUPS};
+use crate::block_lists::BlockLists;
+use crate::share_out::share_out_to_warps;
+
+/// Which rows have chosen each of a tile's blocks.
+#[derive(Clone, Copy)]
+pub(super) struct Chosen {
+    /// u32 `[blocks]`: a bit for each row
+    rows: SharedPtr<u32>,
+}
+
+impl Chosen {
+    /// All threads of the block: finds it out, of so many rows. A barrier has to come before it is asked for.
+    ///
+    /// # Safety
+    ///
+    /// The lists are of these rows, the memory has a place for each of their blocks and is this alone, and all threads
+    /// come together.
+    #[inline(always)]
+    pub(super) unsafe fn find(lists: BlockLists, rows: u32, memory: SharedPtr<u32>) -> Self {
+        share_out_to_warps(lists.len(), |nth| {
+            let block = lists.block(nth);
+            let mut chosen = 0;
+            for row in 0..rows {
+                // SAFETY: the caller brings all lanes together.
+                let slots = unsafe { lists.slots(row, block) };
+                chosen |= u32::from(slots.count > 0) << row;
+            }
+            if warp::lane_id() == 0 {
+                // SAFETY: the caller promises the place.
+                unsafe { memory.add(nth).write(chosen) };
+            }
+        });
+        Self { rows: memory }
+    }
+
+    /// Whether a row has chosen the `nth` block.
+    #[inline(always)]
+    pub(super) fn by_row(self, nth: u32, row: u32) -> bool {
+        self.rows(nth) >> row & 1 != 0
+    }
+
+    /// Whether a row of a warpgroup has: then the group uses the block.
+    #[inline(always)]
+    pub(super) fn by_group(self, nth: u32, group: u32) -> bool {
+        self.rows(nth) >> (group * GROUP_ROWS) & ((1 << GROUP_ROWS) - 1) != 0
+    }
+
+    /// Warps that do not use the `nth` block.
+    #[inline(always)]
+    pub(super) fn others(self, nth: u32) -> u32 {
+        (0..GROUPS).map(|group| if self.by_group(nth, group) { 0 } else { GROUP_ROWS }).sum()
+    }
+
+    #[inline(always)]
+    fn rows(self, nth: u32) -> u32 {
+        // SAFETY: it was found out, behind a barrier, and nobody writes it again.
+        unsafe { self.rows.add(nth).read() }
+    }
+}
