@@ -87,19 +87,24 @@ impl BlockLists {
                 }
             });
             thread::sync_threads();
-            let table = GlobalPtr::<u32>::from_address(params.cache.table.address());
-            let table = table.add(u64::from(request.index) * params.cache.table_stride);
             share_out_to_warps(len, |at| {
                 let id = raw.add(at).read();
                 if id != Self::NONE {
                     let rank = count(len, |other| raw.add(other).read() < id);
                     if warp::lane_id() == 0 {
                         blocks.add(rank).write(id);
-                        pages.add(rank).write(table.add(u64::from(id)).read_constant());
                     }
                 }
             });
             let count = count(len, |at| raw.add(at).read() != Self::NONE);
+            thread::sync_threads();
+            let table = GlobalPtr::<u32>::from_address(params.cache.table.address());
+            let table = table.add(u64::from(request.index) * params.cache.table_stride);
+            // Apart from their ranks, so that all of them are read at a time.
+            share_out(count, |nth| {
+                let id = blocks.add(nth).read();
+                pages.add(nth).write(table.add(u64::from(id)).read_constant());
+            });
             thread::sync_threads();
             Self { sorted, blocks, pages, topk, count }
         }
@@ -157,8 +162,14 @@ impl BlockLists {
     /// Whether a slot of a row's sorted list holds no block.
     #[inline(always)]
     pub(crate) fn is_empty(self, row: u32, slot: u32) -> bool {
+        self.id(row, slot) == Self::NONE
+    }
+
+    /// What a slot of a row's sorted list holds.
+    #[inline(always)]
+    pub(crate) fn id(self, row: u32, slot: u32) -> u32 {
         // SAFETY: `build` wrote the list.
-        unsafe { self.sorted.add(row * self.topk + slot).read() == Self::NONE }
+        unsafe { self.sorted.add(row * self.topk + slot).read() }
     }
 
     /// Slots of a row's list.

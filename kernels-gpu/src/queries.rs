@@ -1,42 +1,74 @@
-use cuda_std::prelude::*;
+use cuda_std::ptx;
 use msa_abi::{AttendParams, MAX_GROUP};
 
-use crate::row_tile::{CHUNK, Chunk, RowTile};
+use crate::row_tile::{CHUNK, RowTile};
 use crate::share_out::share_out;
 
 /// Heads of a row of queries: as many as a KV head may have, some of them unused.
 pub(crate) const HEADS: u32 = MAX_GROUP as u32;
 
-/// All threads of the block: the queries of `rows` rows from `first` on, of a KV head's heads, a row's [`HEADS`]
-/// after the other's. Heads that it has not are zero. Where the scale is negative, the queries are: see
-/// [`magnitude`](crate::softmax::magnitude). A barrier has to come before they are used.
+/// The queries of some rows of a tile on their way to shared memory, of a KV head's heads, a row's [`HEADS`] after the
+/// other's. Heads that the KV head has not are zero, and so are rows that are not there.
 ///
-/// # Safety
-///
-/// `params` are the kernel's, whose rows these are. The tile has room, and nobody touches it meanwhile.
-#[inline(always)]
-pub(crate) unsafe fn load_queries(
-    params: &AttendParams,
-    first: u32,
-    rows: u32,
-    kv_head: u32,
-    to: RowTile,
-) {
-    let signs = if params.scale_log2 < 0.0 { 0x8000_8000 } else { 0 };
-    share_out(rows * HEADS * RowTile::CHUNKS, |at| {
-        let (line, chunk) = (at / RowTile::CHUNKS, at % RowTile::CHUNKS);
-        let (row, head) = (line / HEADS, line % HEADS);
-        let mut query: Chunk = [0; 4];
-        if head < params.group {
+/// Where the scale is negative, so are they, each element of it: see [`magnitude`](crate::softmax::magnitude).
+#[derive(Clone, Copy)]
+pub(crate) struct QueryCopy {
+    /// Rows that there is room for.
+    room: u32,
+    tile: RowTile,
+    is_negative: bool,
+}
+
+impl QueryCopy {
+    /// All threads of the block: starts the copy of `rows` rows, from the batch's `first` on, to a tile with room for
+    /// `room` rows.
+    ///
+    /// # Safety
+    ///
+    /// `params` are the kernel's, whose rows these are. The tile has the room, and nobody touches it before a barrier
+    /// behind [`finish`](Self::finish).
+    #[inline(always)]
+    pub(crate) unsafe fn start(
+        params: &AttendParams,
+        first: u32,
+        rows: u32,
+        kv_head: u32,
+        room: u32,
+        tile: RowTile,
+    ) -> Self {
+        share_out(room * HEADS * RowTile::CHUNKS, |at| {
+            let (line, chunk) = (at / RowTile::CHUNKS, at % RowTile::CHUNKS);
+            let (row, head) = (line / HEADS, line % HEADS);
+            let is_there = row < rows && head < params.group;
             let from = u64::from(first + row) * params.q_row_stride
                 + u64::from(kv_head * params.group + head) * params.q_head_stride
                 + u64::from(chunk * CHUNK);
-            let q = GlobalPtr::<u16>::from_address(params.q.address()).add(from);
-            // SAFETY: the caller vouches for the rows, and for their alignment.
-            query = unsafe { q.cast::<Chunk>().read_constant() };
-            query.iter_mut().for_each(|two| *two ^= signs);
+            // Where nothing is read, the address is any.
+            let first = params.q.address();
+            let (given, from) =
+                if is_there { (16, first + from * size_of::<u16>() as u64) } else { (0, first) };
+            let to = tile.chunk(line, chunk).address();
+            // SAFETY: the caller vouches for the rows, their alignment, and the places, which are shared out.
+            unsafe { ptx::cp_async_cg_16(to, from, given) };
+        });
+        ptx::cp_async_commit_group();
+        Self { room, tile, is_negative: params.scale_log2 < 0.0 }
+    }
+
+    /// All threads of the block: ends the copy. A barrier has to come before the queries are used.
+    ///
+    /// # Safety
+    ///
+    /// No other copies were started meanwhile.
+    #[inline(always)]
+    pub(crate) unsafe fn finish(self) {
+        ptx::cp_async_wait_group::<0>();
+        if self.is_negative {
+            share_out(self.room * HEADS * RowTile::CHUNKS, |at| {
+                let chunk = self.tile.chunk(at / RowTile::CHUNKS, at % RowTile::CHUNKS);
+                // SAFETY: these are the places that the thread has copied to.
+                unsafe { chunk.write(chunk.read().map(|two| two ^ 0x8000_8000)) };
+            });
         }
-        // SAFETY: the numbers are shared out, and so are the places.
-        unsafe { to.chunk(line, chunk).write(query) };
-    });
+    }
 }

@@ -31,7 +31,7 @@ pub(crate) fn reference(max: f32) -> f32 {
 }
 
 /// What products of queries and keys are multiplied by to give logits to base 2. Its sign is that of the queries in shared
-/// memory ([`load_queries`](crate::queries::load_queries)), so that the largest product has the largest logit; and it is not
+/// memory ([`QueryCopy`](crate::queries::QueryCopy)), so that the largest product has the largest logit; and it is not
 /// zero, so that -inf, which stands for no key, stays that.
 #[inline(always)]
 pub(crate) fn magnitude(scale_log2: f32) -> f32 {

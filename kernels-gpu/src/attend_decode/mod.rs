@@ -33,7 +33,7 @@ use crate::block_lists::BlockLists;
 use crate::block_planes::{BlockPlanes, BlockRing};
 use crate::dependent_launch::let_next_begin;
 use crate::div_rem::div_rem;
-use crate::queries::load_queries;
+use crate::queries::QueryCopy;
 use crate::request::{Request, keys_before};
 use crate::softmax::magnitude;
 
@@ -57,9 +57,12 @@ pub unsafe fn attend_decode(params: AttendParams) {
     let results = Results::new(&params, request.first_row + first, kv_head);
     // SAFETY: the caller vouches for the operands; all threads are here.
     let lists = unsafe {
-        load_queries(&params, request.first_row + first, rows, kv_head, plan.queries());
+        let (first_row, tile) = (request.first_row + first, plan.queries());
+        let queries = QueryCopy::start(&params, first_row, rows, kv_head, rows, tile);
         results.start(rows, plan);
-        BlockLists::build(&params, request, first, rows, kv_head, plan.ids)
+        let lists = BlockLists::build(&params, request, first, rows, kv_head, plan.ids);
+        queries.finish();
+        lists
     };
     let (begin, end) = lists.share(split, params.splits);
     if split == 0 && params.splits > 1 {

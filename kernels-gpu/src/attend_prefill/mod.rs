@@ -39,7 +39,7 @@ use crate::attended::Attended;
 use crate::block_lists::{BlockLists, Slots};
 use crate::block_planes::{BlockPlanes, BlockRing};
 use crate::div_rem::div_rem;
-use crate::queries::{HEADS, load_queries};
+use crate::queries::{HEADS, QueryCopy};
 use crate::request::{Request, keys_before};
 use crate::softmax::magnitude;
 
@@ -64,12 +64,15 @@ pub unsafe fn attend_prefill(params: AttendParams) {
     let rows = ROWS.min(request.rows - first);
     let row = thread::thread_idx_x() / warp::WARP_SIZE;
     let plan = SharedPlan::new(&params);
-    // SAFETY: the caller vouches for the operands; all threads are here. Barriers of `build` lie behind the copy of the
-    // queries, and that of the first plane before another fills their stage.
+    // SAFETY: the caller vouches for the operands; all threads are here. A barrier lies behind the copy of the queries, and
+    // that of the first plane before another fills their stage.
     let (lists, queries) = unsafe {
         let tile = plan.stages.last();
-        load_queries(&params, request.first_row + first, rows, kv_head, tile);
+        let first_row = request.first_row + first;
+        let copy = QueryCopy::start(&params, first_row, rows, kv_head, rows, tile);
         let lists = BlockLists::build(&params, request, first, rows, kv_head, plan.ids);
+        copy.finish();
+        thread::sync_threads();
         let mut queries: Queries = [[0; 4]; _];
         if row < rows {
             for (step, a) in (0..).zip(&mut queries) {

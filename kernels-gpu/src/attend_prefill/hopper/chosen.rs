@@ -2,6 +2,7 @@ use cuda_std::prelude::*;
 
 use super::{GROUP_ROWS, GROUPS};
 use crate::block_lists::BlockLists;
+use crate::div_rem::div_rem;
 use crate::share_out::share_out_to_warps;
 
 /// Which rows have chosen each of a tile's blocks.
@@ -23,11 +24,14 @@ impl Chosen {
         share_out_to_warps(lists.len(), |nth| {
             let block = lists.block(nth);
             let mut chosen = 0;
-            for row in 0..rows {
-                // SAFETY: the caller brings all lanes together.
-                let slots = unsafe { lists.slots(row, block) };
-                chosen |= u32::from(slots.count > 0) << row;
+            let mut at = warp::lane_id();
+            while at < rows * lists.topk() {
+                let (row, slot) = div_rem(at, lists.topk());
+                chosen |= u32::from(lists.id(row, slot) == block) << row;
+                at += warp::WARP_SIZE;
             }
+            // SAFETY: the caller brings all lanes together.
+            let chosen = unsafe { any_lane(chosen) };
             if warp::lane_id() == 0 {
                 // SAFETY: the caller promises the place.
                 unsafe { memory.add(nth).write(chosen) };
@@ -59,4 +63,18 @@ impl Chosen {
         // SAFETY: it was found out, behind a barrier, and nobody writes it again.
         unsafe { self.rows.add(nth).read() }
     }
+}
+
+/// A warp: the bits that any lane gives.
+///
+/// # Safety
+///
+/// All lanes come together.
+#[inline(always)]
+unsafe fn any_lane(mut bits: u32) -> u32 {
+    for bit in 0..u32::ilog2(warp::WARP_SIZE) {
+        // SAFETY: the caller brings all lanes together.
+        bits |= unsafe { warp::warp_shuffle_xor(u32::MAX, bits, 1 << bit, warp::WARP_SIZE) }.0;
+    }
+    bits
 }

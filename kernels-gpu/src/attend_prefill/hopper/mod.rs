@@ -42,10 +42,8 @@ use super::weights::Weights;
 use crate::attended::Attended;
 use crate::block_lists::{BlockLists, Slots};
 use crate::div_rem::div_rem;
-use crate::queries::{HEADS, load_queries};
+use crate::queries::QueryCopy;
 use crate::request::{Request, keys_before};
-use crate::row_tile::RowTile;
-use crate::share_out::share_out;
 use crate::softmax::magnitude;
 
 /// Rows of a warpgroup.
@@ -81,11 +79,12 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
     // SAFETY: the caller vouches for the operands; all threads are here. The last barrier lies behind all that is written
     // to shared memory here.
     let (lists, chosen) = unsafe {
-        load_queries(&params, request.first_row + first, rows, kv_head, plan.queries);
-        clear_queries(rows, plan.queries);
+        let first_row = request.first_row + first;
+        let queries = QueryCopy::start(&params, first_row, rows, kv_head, ROWS, plan.queries);
         ring.init();
         let lists = BlockLists::build(&params, request, first, rows, kv_head, plan.ids);
         let chosen = Chosen::find(lists, rows, plan.chosen);
+        queries.finish();
         ptx::fence_proxy_async();
         thread::sync_threads();
         (lists, chosen)
@@ -151,20 +150,6 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
             )
         }
     }
-}
-
-/// All threads of the block: zeros in place of the queries of rows that the tile has not, which products take part in, too.
-///
-/// # Safety
-///
-/// Nobody else touches these places before a barrier.
-#[inline(always)]
-unsafe fn clear_queries(rows: u32, queries: RowTile) {
-    share_out((ROWS - rows) * HEADS * RowTile::CHUNKS, |at| {
-        let (line, chunk) = (at / RowTile::CHUNKS, at % RowTile::CHUNKS);
-        // SAFETY: the numbers are shared out, and so are the places.
-        unsafe { queries.chunk(rows * HEADS + line, chunk).write([0; 4]) };
-    });
 }
 
 // An attribute takes no constant; a warp has a row, and others copy.
