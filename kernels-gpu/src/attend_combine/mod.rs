@@ -14,6 +14,9 @@ use crate::dependent_launch::wait_for_last;
 use crate::div_rem::div_rem;
 use crate::softmax::Sums;
 
+/// Slots whose sums, and then values, are on their way at a time.
+const AT_ONCE: usize = 8;
+
 /// Joins the partial sums of each row. [`AttendParams`] says how to launch it.
 ///
 /// # Safety
@@ -41,18 +44,31 @@ pub unsafe fn attend_combine(params: AttendParams) {
     let values = values.add(line * HEAD_DIM as u64 + u64::from(dim)).cast::<[f32; 4]>();
 
     let (mut total_sums, mut total) = (Sums::NONE, [0.0; 4]);
-    for slot in 0..params.topk {
-        let at = u64::from(slot) * u64::from(params.group);
+    let mut start = 0;
+    while start < params.topk {
+        let at = |nth: usize| u64::from(start + nth as u32) * u64::from(params.group);
         // SAFETY: every slot of a row has its sums, and its values where there is a key.
         unsafe {
-            let found = sums.add(at).read();
-            if found.max > f32::NEG_INFINITY {
-                let weighted = values.add(at * (HEAD_DIM as u64 / 4)).read();
-                let (joined, scales) = total_sums.join(found);
-                total_sums = joined;
-                total = from_fn(|nth| scales.join(total[nth], weighted[nth]));
+            let found: [Sums; AT_ONCE] = from_fn(|nth| {
+                if start + (nth as u32) < params.topk {
+                    sums.add(at(nth)).read()
+                } else {
+                    Sums::NONE
+                }
+            });
+            let weighted: [[f32; 4]; AT_ONCE] = from_fn(|nth| {
+                let has_key = found[nth].max > f32::NEG_INFINITY;
+                if has_key { values.add(at(nth) * (HEAD_DIM as u64 / 4)).read() } else { [0.0; 4] }
+            });
+            for nth in 0..AT_ONCE {
+                if found[nth].max > f32::NEG_INFINITY {
+                    let (joined, scales) = total_sums.join(found[nth]);
+                    total_sums = joined;
+                    total = from_fn(|dim| scales.join(total[dim], weighted[nth][dim]));
+                }
             }
         }
+        start += AT_ONCE as u32;
     }
     let result = Attended::new(&params).line(row, head);
     // SAFETY: each lane has its own dims of the line, and the warp the line.
