@@ -66,6 +66,12 @@ unsafe extern "C" {
         params: *mut *mut c_void,
         extra: *mut *mut c_void,
     ) -> Code;
+    pub(super) fn cuMemcpyDtoHAsync_v2(
+        to: *mut c_void,
+        from: u64,
+        bytes: usize,
+        stream: CUstream,
+    ) -> Code;
     pub(super) fn cuModuleGetFunction(
         function: *mut CUfunction,
         module: CUmodule,
@@ -79,6 +85,7 @@ unsafe extern "C" {
         values: *mut *mut c_void,
     ) -> Code;
     pub(super) fn cuModuleUnload(module: CUmodule) -> Code;
+    pub(super) fn cuStreamSynchronize(stream: CUstream) -> Code;
     fn cuGetErrorName(error: Code, name: *mut *const c_char) -> Code;
 }
 

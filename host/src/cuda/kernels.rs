@@ -2,13 +2,17 @@ use std::ffi::c_void;
 use std::ptr;
 
 use cust::sys::CUstream;
+use msa_abi::CheckReport;
 
 use super::device::CurrentDevice;
-use super::driver::{LaunchAttribute, LaunchConfig, check, cuLaunchKernelEx};
+use super::driver::{
+    LaunchAttribute, LaunchConfig, check as check_driver, cuLaunchKernelEx, cuMemcpyDtoHAsync_v2,
+    cuStreamSynchronize,
+};
 use super::module::{Function, Module};
 use crate::gpu::{
-    AttentionOperands, AttentionResult, Device, DeviceTensor, IndexerOperands, Kernel, Launch,
-    Plan, Ptx, Workspace,
+    AttentionOperands, AttentionResult, Device, DeviceCheck, DeviceTensor, IndexerOperands, Kernel,
+    Launch, Plan, Ptx, Workspace,
 };
 use crate::{Dispatch, Error, Route};
 
@@ -133,6 +137,35 @@ impl Kernels {
         Ok(self.dispatch(plan.route()))
     }
 
+    /// Looks on the device for what an operator was promised, and waits for the answer: to find a mistake, not for every
+    /// step, and not while the stream captures.
+    ///
+    /// # Errors
+    /// What is wrong there; whatever [`DeviceCheck::plan`] refuses; and what the driver refuses.
+    ///
+    /// # Safety
+    /// As for [`enqueue_indexer`](Self::enqueue_indexer), of the batch's lengths and offsets, the page table and the
+    /// workspace.
+    pub unsafe fn run_check(
+        &self,
+        check: &DeviceCheck,
+        workspace: Workspace,
+        stream: CUstream,
+    ) -> Result<(), Error> {
+        let plan = check.plan(self.device(), workspace)?;
+        // SAFETY: as promised.
+        unsafe { self.enqueue(&plan, stream)? };
+        let mut report = CheckReport::default();
+        let (to, bytes) = (ptr::from_mut(&mut report).cast(), size_of::<CheckReport>());
+        // SAFETY: the plan writes a report to the start of the workspace, and the copy is waited for.
+        let copied = unsafe { cuMemcpyDtoHAsync_v2(to, workspace.address, bytes, stream) };
+        // SAFETY: the stream is the caller's.
+        let ended = unsafe { cuStreamSynchronize(stream) };
+        check_driver("cuMemcpyDtoHAsync", Kernel::CheckOperands.name(), copied)?;
+        check_driver("cuStreamSynchronize", Kernel::CheckOperands.name(), ended)?;
+        check.verdict(&report)
+    }
+
     /// # Safety
     /// As for [`enqueue`](Self::enqueue).
     unsafe fn launch(&self, launch: &Launch, stream: CUstream) -> Result<(), Error> {
@@ -154,7 +187,7 @@ impl Kernels {
         let launched = unsafe {
             cuLaunchKernelEx(&config, function, parameters.as_mut_ptr(), ptr::null_mut())
         };
-        check("cuLaunchKernelEx", launch.kernel.name(), launched)
+        check_driver("cuLaunchKernelEx", launch.kernel.name(), launched)
     }
 
     fn function(&self, kernel: Kernel) -> Result<Function, Error> {
