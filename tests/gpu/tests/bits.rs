@@ -11,7 +11,7 @@ use cust::stream::{Stream, StreamFlags};
 use msa::cuda::Kernels;
 use msa::gpu::{Limits, Params, Plan};
 use msa::trace::{BlockIds, IndexerInputs, Tensor, Trace};
-use msa::{Backend, Selection};
+use msa::{Backend, Route, Selection};
 use msa_gpu_tests::{Bucket, cuda};
 use msa_tests::check::check;
 use msa_tests::generate::{Recipe, Request, hostile_ids, with_expected};
@@ -65,6 +65,21 @@ fn a_request_gives_the_same_bits_alone_and_among_others() {
                 assert!(same, "request {request} of {new} new tokens");
             }
         }
+    }
+}
+
+/// A row's blocks are the same to decode and to prefill, whichever matrix instructions these have.
+#[test]
+fn the_last_row_of_a_prompt_gives_the_bits_of_decode() {
+    let (_alone, cuda) = cuda();
+    let backend = Backend::Cuda(cuda);
+    let new = 12;
+    for trace in both(recipe(&[(new, LONG)]).trace()) {
+        let prompt = run(&trace, &backend);
+        let decoded = run(&last_row(&trace, new), &backend);
+        assert_eq!(prompt.dispatch.route, Route::Prefill);
+        assert_eq!(decoded.dispatch.route, Route::Decode);
+        assert!(all_bits(&decoded) == bits(&prompt, new - 1..new));
     }
 }
 
@@ -147,6 +162,30 @@ fn only(trace: &Trace, request: usize) -> Trace {
         cache_lengths: vec![trace.cache_lengths[request]],
         q: part(&trace.q, rows),
         kv_page_table: part(&trace.kv_page_table, request..request + 1),
+        block_ids,
+        ..trace.clone()
+    }
+}
+
+/// The last of the `new` rows of a step of one request, as a step of its own.
+fn last_row(trace: &Trace, new: usize) -> Trace {
+    let row = new - 1..new;
+    let block_ids = match &trace.block_ids {
+        BlockIds::Given(ids, inputs) => {
+            let [kv_heads, _, topk] = ids.shape();
+            assert_eq!(kv_heads, 1);
+            let last = ids.data()[(new - 1) * topk..].to_vec();
+            BlockIds::Given(Tensor::new([1, 1, topk], last), inputs.clone())
+        }
+        BlockIds::Indexer(inputs) => BlockIds::Indexer(IndexerInputs {
+            index_q: part(&inputs.index_q, row.clone()),
+            ..inputs.clone()
+        }),
+    };
+    Trace {
+        row_offsets: vec![0, 1],
+        cache_lengths: vec![trace.cache_lengths[0] + new as u32 - 1],
+        q: part(&trace.q, row),
         block_ids,
         ..trace.clone()
     }

@@ -17,6 +17,8 @@ pub struct Least {
     pub cache_of_requests: u64,
     /// The same, once for each tile of rows that a block of threads has.
     pub cache_of_tiles: u64,
+    /// Bytes of queries that are copied to shared memory as the cache is: attention's, once for each part of the work.
+    pub copied_queries: u64,
     /// Floating-point operations of products with keys that a row sees, and with their values: two for each product of
     /// two elements, also where several index heads need no more than the largest.
     pub flops: u64,
@@ -34,7 +36,7 @@ const PARTIAL_VALUES: u64 = 4 * HEAD_DIM as u64;
 impl Least {
     /// What reads no cache and multiplies no matrices.
     fn bytes(bytes: u64) -> Self {
-        Self { bytes, cache_of_requests: 0, cache_of_tiles: 0, flops: 0 }
+        Self { bytes, cache_of_requests: 0, cache_of_tiles: 0, copied_queries: 0, flops: 0 }
     }
 
     /// Of a launch of the indexer.
@@ -83,6 +85,7 @@ impl Least {
             bytes: rest + queries + tables + of_requests,
             cache_of_requests: of_requests,
             cache_of_tiles: VECTOR * sum(requests, tile_keys),
+            copied_queries: 0,
             flops: 2
                 * HEAD_DIM as u64
                 * heads
@@ -120,6 +123,7 @@ impl Least {
             bytes: lengths(&requests) + 4 * slots + tables + queries + of_requests + result,
             cache_of_requests: of_requests,
             cache_of_tiles: keys_and_values(params.tile_rows as usize),
+            copied_queries: u64::from(params.splits) * queries,
             flops: 4 * HEAD_DIM as u64 * group * lists.sum(1, |lists| lists.keys()),
         }
     }

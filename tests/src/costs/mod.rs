@@ -129,9 +129,10 @@ impl Cost {
         self.cache_of(self.least.cache_of_tiles)
     }
 
-    /// Everything that is copied to shared memory asynchronously is of the cache.
+    /// Everything that is copied to shared memory asynchronously is of the cache, but for attention's queries.
     fn cache_of(&self, fewest: u64) -> Option<f64> {
         let copied = SECTOR * self.counters.totals.global_copies.sectors;
+        let copied = copied.saturating_sub(self.least.copied_queries);
         (fewest > 0).then(|| ratio(copied, fewest))
     }
 
