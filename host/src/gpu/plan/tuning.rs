@@ -17,20 +17,21 @@ pub(in crate::gpu) const MIN_DECODE_SHARE: u32 = 4;
 /// read again: as many bytes as half a block of keys.
 pub(in crate::gpu) const MIN_PREFILL_SHARE: u32 = 8;
 
-/// Blocks of `attend_decode` on a multiprocessor, for which work is split. Measured on an H100: a request is quickest as
-/// 16 parts, 14 us for 43 us as one, and 8 requests are, too; both leave no multiprocessor a second block.
+/// Blocks of `attend_decode` on a multiprocessor, for which work is split. Measured on an H100
+/// (`cargo xtask bench --backend cuda --suite decode`): a request is quickest as 16 parts, and 8 requests are, too; both
+/// leave no multiprocessor a second block.
 pub(in crate::gpu) const ATTEND_BLOCKS: u32 = 1;
 
 /// Stages of `attend_decode`: one is worked on while another arrives, and shared memory is left for other blocks.
 pub(in crate::gpu) const DECODE_STAGES: u32 = MIN_STAGES;
 
-/// Fewest parts that work of `attend_decode` is split into: two do not pay for `attend_combine`. Measured on an H100: 64
-/// requests are quickest as one part each.
+/// Fewest parts that work of `attend_decode` is split into: two do not pay for `attend_combine`. Measured so: 64 requests
+/// are quickest as one part each.
 pub(in crate::gpu) const MIN_ATTEND_SPLITS: u32 = 3;
 
 /// Most rows of a tile of `attend_decode`: all drafts of a request share one reading of the blocks that they share.
 pub(in crate::gpu) const MAX_TILE_ROWS: u32 = msa_abi::MAX_SPECULATIVE as u32;
 
 /// The part of the multiprocessors that tiles of one row must occupy to be chosen: they then go faster than tiles of
-/// several rows, whose rows wait for one another. Measured on an H100.
+/// several rows, whose rows wait for one another. Measured so (`--suite speculative`).
 pub(in crate::gpu) const BUSY: u32 = 2;
