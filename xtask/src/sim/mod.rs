@@ -1,6 +1,7 @@
 //! Chores of the simulator.
 
 pub mod apps;
+mod bound;
 pub mod conformance;
 mod driver;
 pub mod library;
