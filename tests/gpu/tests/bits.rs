@@ -1,9 +1,8 @@
 //! A row's result has the same bits however often, beside whatever and in whichever parts it is computed.
 //!
 //! How work is split depends on the number of requests and, for the indexer, on the width of the table. So buckets of
-//! several sizes split the same step in other ways, and the plans say that they do. Splits that no plan makes are tested
-//! where kernels are launched without one, in `../tests/kernels` of this crate's folder; there is no way to enqueue a
-//! plan that was made for another device.
+//! several sizes split the same step in other ways, and the plans say that they do. Splits that no plan of the device makes
+//! are tested where kernels are launched without one, in `../tests/kernels` of this crate's folder.
 
 use std::collections::BTreeSet;
 
