@@ -20,7 +20,7 @@
 //! | 9 | a row that selects nothing | `a_row_without_a_block` |
 //! | 10 | blocks that many rows share, with ragged ends | `rows_that_share_blocks` |
 //! | 11 | a plausible number behind the last key | `tails_of_a_plausible_number` |
-//! | 12 | a large key just past a row's own | `larger_keys_in_later_rows`, `no_numbers_in_a_later_value`, `infinite_keys_in_later_rows` |
+//! | 12 | a large key just past a row's own | `larger_keys_in_later_rows`, `no_numbers_in_a_later_value`, `infinite_keys_in_later_rows`, `no_numbers_in_later_keys` |
 //! | 13 | a long prefix, of more blocks than a block has threads | `a_long_prefix` |
 //! | 14 | more ids than blocks, a single block | `fewer_blocks_than_ids` |
 //! | 15 | scores that tie, are infinite or are no numbers | `equal_scores`, `ties_where_the_list_ends`, `scores_of_minus_infinity`, `scores_of_nan`, `scores_of_every_kind` |

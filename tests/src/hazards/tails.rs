@@ -64,9 +64,17 @@ pub(super) const HAZARDS: &[Hazard] = &[
     Hazard {
         name: "infinite_keys_in_later_rows",
         guards_against: "a weight for a key of score -inf, or a number where a score is infinite: there all is NaN",
-        steps: || [(1, 130), (4, 254), (12, 250)].map(infinite_keys).to_vec(),
+        steps: || LATE_KEYS.map(|request| late_key(request, bf16::INFINITY)).to_vec(),
+    },
+    Hazard {
+        name: "no_numbers_in_later_keys",
+        guards_against: "a key that is no number passed over by rows that see it, or felt by rows that do not",
+        steps: || LATE_KEYS.map(|request| late_key(request, bf16::NAN)).to_vec(),
     },
 ];
+
+/// New and cached tokens on each route; the last one's key is in a block that all rows have.
+const LATE_KEYS: [(usize, usize); 3] = [(1, 130), (4, 254), (12, 250)];
 
 /// Steps of which all memory behind the last keys holds one value.
 fn tails(value: f32) -> Vec<Trace> {
@@ -125,10 +133,10 @@ fn no_numbers((new_tokens, cached): (usize, usize)) -> Trace {
     trace
 }
 
-/// The main cache's key of a request's last token is infinite in one dimension: its score is, of the sign that the
-/// query has there.
-fn infinite_keys((new_tokens, cached): (usize, usize)) -> Trace {
+/// The main cache's key of a request's last token is this in one dimension. Where that is infinite its score is, of the sign
+/// that the query has there.
+fn late_key((new_tokens, cached): (usize, usize), value: bf16) -> Trace {
     let mut trace = recipe(&[(new_tokens, cached)]).trace();
-    main_token(&mut trace, 0, 0, cached + new_tokens - 1)[3] = bf16::INFINITY;
+    main_token(&mut trace, 0, 0, cached + new_tokens - 1)[3] = value;
     trace
 }

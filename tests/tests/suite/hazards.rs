@@ -117,6 +117,14 @@ const FAULTS: &[Fault] = &[
         is_found_by: &["infinite_keys_in_later_rows"],
     },
     Fault {
+        name: "what is no number counts as zero",
+        turn: |trace| {
+            let elements = trace.kv_pages.data_mut().iter_mut();
+            elements.filter(|element| element.is_nan()).for_each(|element| *element = bf16::ZERO);
+        },
+        is_found_by: &["no_numbers_in_later_keys", "no_numbers_in_a_later_value"],
+    },
+    Fault {
         name: "a score of -inf is one",
         turn: |trace| {
             let keys = indexer(trace).index_k_pages.data_mut().iter_mut();
