@@ -191,7 +191,7 @@ impl Kernels {
     }
 
     fn function(&self, kernel: Kernel) -> Result<Function, Error> {
-        let missing = Error::NoKernel { ptx: self.ptx.name(), kernel: kernel.name() };
-        self.functions[kernel as usize].ok_or(missing)
+        self.functions[kernel as usize]
+            .ok_or_else(|| Error::NoKernel { ptx: self.ptx.name(), kernel: kernel.name() })
     }
 }

@@ -1,7 +1,7 @@
 use half::bf16;
 
-/// How far apart two results of an approximate instruction may be. The simulator's is the exact one, rounded; the PTX manual
-/// says how far a device's may be from the exact one, and half as much again is left for the rounding.
+/// How far apart two results of an approximate instruction may be: bounds of this project's own, of a few units in the last
+/// place. The simulator's result is the exact one, rounded.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bound {
     relative: f64,
