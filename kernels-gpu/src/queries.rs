@@ -63,6 +63,26 @@ impl QueryCopy {
     #[inline(always)]
     pub(crate) unsafe fn finish(self) {
         ptx::cp_async_wait_group::<0>();
+        self.negate();
+    }
+
+    /// All threads of the block: ends the copy, though others were started meanwhile, of which one is waited for before
+    /// the queries are used, and then a barrier.
+    ///
+    /// # Safety
+    ///
+    /// That is so: copies arrive in the order in which they were started.
+    #[inline(always)]
+    pub(crate) unsafe fn finish_among_others(self) {
+        if self.is_negative {
+            ptx::cp_async_wait_group::<0>();
+        }
+        self.negate();
+    }
+
+    /// All threads of the block: gives the queries the sign of the scale. They have arrived, if it is negative.
+    #[inline(always)]
+    fn negate(self) {
         if self.is_negative {
             share_out(self.room * HEADS * RowTile::CHUNKS, |at| {
                 let chunk = self.tile.chunk(at / RowTile::CHUNKS, at % RowTile::CHUNKS);

@@ -1,12 +1,13 @@
 use crate::{BLOCK, BatchParams, CacheParams, DevicePtr, HEAD_DIM, MAX_GROUP};
 
 /// Parameters of the kernels of attention: `attend_decode`, of requests with few new tokens each, and
-/// `attend_combine`, which follows it where the work of a row is split; or `attend_prefill`, of requests with many.
+/// `attend_combine`, which follows it where the work of a row is split; or `attend_decode_cluster`, which is both; or `attend_prefill`, of requests with many.
 ///
 /// | kernel | grid | block | dynamic shared memory |
 /// | --- | --- | --- | --- |
 /// | `attend_decode` | `(batch * ceil(max_seq_length / tile_rows), kv_heads, splits)` | [`THREADS`](Self::THREADS) | [`shared_bytes`](Self::shared_bytes) |
 /// | `attend_combine`, if `splits > 1` | `(rows, ceil(heads / 4))` | [`COMBINE_THREADS`](Self::COMBINE_THREADS) | none |
+/// | `attend_decode_cluster`: `tile_rows` is 1, from compute capability 9.0 on | the same, in clusters of `splits` along z | [`THREADS`](Self::THREADS) | [`cluster_shared_bytes`](Self::cluster_shared_bytes) |
 /// | `attend_prefill`: `splits` is 1, `tile_rows` [`PREFILL_ROWS`](Self::PREFILL_ROWS) | `(batch * ceil(max_seq_length / tile_rows), kv_heads)` | [`PREFILL_THREADS`](Self::PREFILL_THREADS) | [`prefill_shared_bytes`](Self::prefill_shared_bytes) |
 /// | `attend_prefill_hopper`: the same, on compute capability 9.0 | the same | [`HOPPER_PREFILL_THREADS`](Self::HOPPER_PREFILL_THREADS) | [`hopper_prefill_shared_bytes`](Self::hopper_prefill_shared_bytes) |
 ///
@@ -90,16 +91,28 @@ impl AttendParams {
     /// Bytes of a plane of a block: `[BLOCK, HEAD_DIM]` of bf16.
     pub const STAGE_BYTES: u32 = (BLOCK * HEAD_DIM * size_of::<u16>()) as u32;
 
-    /// Bytes that each row of a tile of `attend_decode` takes.
-    pub const ROW_BYTES: u32 = {
+    /// Bytes in which warps of the decode kernels tell each other of a block, for each row.
+    pub const SCRATCH_BYTES: u32 = {
         let heads = MAX_GROUP as u32;
         let query = heads * (HEAD_DIM * size_of::<u16>()) as u32;
         let weights = heads * (BLOCK * size_of::<u16>()) as u32;
-        let values = heads * (HEAD_DIM * size_of::<f32>()) as u32;
-        let warps = Self::THREADS / 32;
-        // Of each warp and head: the total's maximum and sum, and a block's.
-        query + weights + values + warps * heads * (8 + 4 + 4)
+        // Of each warp and head: the block's maximum and sum.
+        query + weights + Self::THREADS / 32 * heads * (4 + 4)
     };
+
+    /// Bytes that each row of a tile of `attend_decode` takes.
+    pub const ROW_BYTES: u32 = {
+        let heads = MAX_GROUP as u32;
+        let values = heads * (HEAD_DIM * size_of::<f32>()) as u32;
+        // Of each warp and head: the total's maximum and sum.
+        Self::SCRATCH_BYTES + values + Self::THREADS / 32 * heads * (4 + 4)
+    };
+
+    /// Bytes of the weighted sums that `attend_decode_cluster` finds in a block: for each head and dim.
+    pub const PART_VALUE_BYTES: u32 = (MAX_GROUP * HEAD_DIM * size_of::<f32>()) as u32;
+
+    /// Bytes of what belongs to them: a maximum and a sum of weights for each head.
+    pub const PART_SUM_BYTES: u32 = (MAX_GROUP * 2 * size_of::<f32>()) as u32;
 
     /// Bytes that each id of a tile takes.
     pub const ID_BYTES: u32 = 16;
@@ -107,6 +120,15 @@ impl AttendParams {
     /// Dynamic shared memory of a launch of `attend_decode`, in bytes.
     pub const fn shared_bytes(tile_rows: u32, topk: u32, stages: u32) -> u32 {
         stages * Self::STAGE_BYTES + tile_rows * (Self::ROW_BYTES + topk * Self::ID_BYTES)
+    }
+
+    /// Dynamic shared memory of a launch of `attend_decode_cluster`, in bytes; `splits` is 1, 2, 4 or 8.
+    pub const fn cluster_shared_bytes(splits: u32, topk: u32, stages: u32) -> u32 {
+        let parts = match splits {
+            1 => 0,
+            _ => topk * (Self::PART_VALUE_BYTES / splits + Self::PART_SUM_BYTES),
+        };
+        stages * Self::STAGE_BYTES + Self::SCRATCH_BYTES + parts
     }
 
     /// Dynamic shared memory of a launch of `attend_prefill`, in bytes.

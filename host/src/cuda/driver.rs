@@ -45,6 +45,13 @@ impl LaunchAttribute {
         value[0] = 1;
         Self { id: 6, padding: 0, value }
     };
+
+    /// `CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION`: clusters of so many blocks along z.
+    pub(super) const fn cluster(blocks: u32) -> Self {
+        let mut value = [0; 16];
+        (value[0], value[1], value[2]) = (1, 1, blocks);
+        Self { id: 4, padding: 0, value }
+    }
 }
 
 const _: () = assert!(size_of::<LaunchConfig>() == 56 && size_of::<LaunchAttribute>() == 72);

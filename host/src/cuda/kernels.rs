@@ -170,15 +170,21 @@ impl Kernels {
     /// As for [`enqueue`](Self::enqueue).
     unsafe fn launch(&self, launch: &Launch, stream: CUstream) -> Result<(), Error> {
         let Function(function) = self.function(launch.kernel)?;
-        let early = LaunchAttribute::PROGRAMMATIC_STREAM_SERIALIZATION;
+        // Those that the launch needs of the two: none, one, or both.
+        let attributes = [
+            LaunchAttribute::cluster(launch.cluster),
+            LaunchAttribute::PROGRAMMATIC_STREAM_SERIALIZATION,
+        ];
+        let first = if launch.cluster > 1 { 0 } else { 1 };
+        let end = if launch.programmatic_stream_serialization { 2 } else { 1 };
+        let attributes = &attributes[first..end];
         let config = LaunchConfig {
             grid: launch.grid,
             block: [launch.threads, 1, 1],
             dynamic_shared: launch.dynamic_shared,
             stream,
-            attributes: &early,
-            // Where it must not be early it has no attribute.
-            attribute_count: launch.programmatic_stream_serialization.into(),
+            attributes: attributes.as_ptr(),
+            attribute_count: attributes.len() as u32,
         };
         let parameter: *const c_void = launch.params.as_bytes().as_ptr().cast();
         let mut parameters = [parameter.cast_mut()];

@@ -54,6 +54,7 @@ impl DeviceCheck {
         let check = Launch {
             kernel: Kernel::CheckOperands,
             grid: [1; 3],
+            cluster: 1,
             threads: CheckParams::THREADS,
             dynamic_shared: 0,
             programmatic_stream_serialization: false,

@@ -16,6 +16,8 @@ pub enum Kernel {
     AttendDecode,
     /// Joins what parts of a row's blocks have given.
     AttendCombine,
+    /// The same as the two by clusters of blocks of threads, from compute capability 9.0 on.
+    AttendDecodeCluster,
     /// Attends to many new tokens of a request.
     AttendPrefill,
     /// The same by the matrix instructions of compute capability 9.0.
@@ -26,13 +28,14 @@ pub enum Kernel {
 
 impl Kernel {
     /// All kernels, in the order of their declaration.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::IndexDecode,
         Self::BlockTopk,
         Self::IndexPrefill,
         Self::IndexMerge,
         Self::AttendDecode,
         Self::AttendCombine,
+        Self::AttendDecodeCluster,
         Self::AttendPrefill,
         Self::AttendPrefillHopper,
         Self::CheckOperands,
@@ -47,6 +50,7 @@ impl Kernel {
             Self::IndexMerge => "index_merge",
             Self::AttendDecode => "attend_decode",
             Self::AttendCombine => "attend_combine",
+            Self::AttendDecodeCluster => "attend_decode_cluster",
             Self::AttendPrefill => "attend_prefill",
             Self::AttendPrefillHopper => "attend_prefill_hopper",
             Self::CheckOperands => "check_operands",

@@ -39,6 +39,9 @@ pub struct Launch {
     pub kernel: Kernel,
     /// Blocks along x, y and z.
     pub grid: [u32; 3],
+    /// Blocks of a cluster, all along z; 1 where the launch has no clusters. The driver's attribute of clusters is given
+    /// only for more.
+    pub cluster: u32,
     /// Threads of a block, all along x.
     pub threads: u32,
     /// Bytes of dynamic shared memory.
@@ -58,7 +61,7 @@ pub enum Params {
     Index(IndexParams),
     /// Of the kernel `block_topk`.
     BlockTopk(BlockTopkParams),
-    /// Of the kernels `attend_decode`, `attend_combine` and `attend_prefill`.
+    /// Of the kernels of attention.
     Attend(AttendParams),
     /// Of the kernel `check_operands`.
     Check(CheckParams),

@@ -68,9 +68,14 @@ impl Ptx {
         self.text
     }
 
-    /// Whether it has a kernel: those that are named for an architecture are in its file alone.
+    /// Whether it has a kernel: those that are named for an architecture are in its file alone, and those of clusters in
+    /// the files from 9.0 on.
     pub fn has(&self, kernel: Kernel) -> bool {
-        kernel != Kernel::AttendPrefillHopper || self.target == Target::Exactly(9, 0)
+        match kernel {
+            Kernel::AttendPrefillHopper => self.target == Target::Exactly(9, 0),
+            Kernel::AttendDecodeCluster => self.capability() >= (9, 0),
+            _ => true,
+        }
     }
 
     /// Whether its kernels that depend on others wait for these themselves, so that they may be launched by programmatic

@@ -19,8 +19,12 @@
 //! Where the blocks are split over several blocks of threads, a block's sums do not join a total here but go to global
 //! memory. What is done with them there is the same, in the same order.
 
+// Instructions of this architecture and later ones.
+#[cfg(any(not(target_arch = "nvptx64"), target_feature = "sm_90"))]
+pub mod cluster;
 mod result;
 mod scores;
+mod scratch;
 mod shared_plan;
 mod values;
 
@@ -56,13 +60,12 @@ pub unsafe fn attend_decode(params: AttendParams) {
     let plan = SharedPlan::new(&params);
     let results = Results::new(&params, request.first_row + first, kv_head);
     // SAFETY: the caller vouches for the operands; all threads are here.
-    let lists = unsafe {
-        let (first_row, tile) = (request.first_row + first, plan.queries());
+    let (lists, queries) = unsafe {
+        let (first_row, tile) = (request.first_row + first, plan.scratch.queries());
         let queries = QueryCopy::start(&params, first_row, rows, kv_head, rows, tile);
         results.start(rows, plan);
         let lists = BlockLists::build(&params, request, first, rows, kv_head, plan.ids);
-        queries.finish();
-        lists
+        (lists, queries)
     };
     let (begin, end) = lists.share(split, params.splits);
     if split == 0 && params.splits > 1 {
@@ -77,6 +80,7 @@ pub unsafe fn attend_decode(params: AttendParams) {
         let planes = BlockPlanes::new(&params.cache, kv_head, request, lists, (begin, end));
         let mut ring = Ring::new(planes, plan.stages);
         ring.start_first();
+        queries.finish_among_others();
         let_next_begin();
         for nth in begin..end {
             let keys = ring.arrived();
@@ -84,15 +88,16 @@ pub unsafe fn attend_decode(params: AttendParams) {
             let visible = |row: u32| keys_before(request.position(first + row) + 1, block);
             for row in 0..rows {
                 if lists.slots(row, block).count > 0 {
-                    scores::weigh(keys, row, visible(row), magnitude(params.scale_log2), plan);
+                    let magnitude = magnitude(params.scale_log2);
+                    scores::weigh(keys, row, visible(row), magnitude, plan.scratch);
                 }
             }
             let values = ring.arrived();
             for row in 0..rows {
                 let slots = lists.slots(row, block);
                 if slots.count > 0 {
-                    let sums = values::sums(row, plan);
-                    let weighted = values::weighted(values, row, visible(row), plan);
+                    let sums = values::sums(row, plan.scratch);
+                    let weighted = values::weighted(values, row, visible(row), plan.scratch);
                     results.take(row, slots, sums, weighted, plan);
                 }
             }

@@ -3,7 +3,7 @@ use core::array::from_fn;
 use cuda_std::prelude::*;
 use cuda_std::{bf16, ptx};
 
-use super::shared_plan::{SharedPlan, WARPS};
+use super::scratch::{Scratch, WARPS};
 use crate::fragment::{Part, row_max, row_sum};
 use crate::queries::HEADS;
 use crate::row_tile::RowTile;
@@ -22,11 +22,11 @@ pub(super) unsafe fn weigh(
     row: u32,
     visible: u32,
     magnitude: f32,
-    plan: SharedPlan,
+    scratch: Scratch,
 ) {
     let warp = thread::thread_idx_x() / warp::WARP_SIZE;
     let part = Part::of_lane();
-    let queries = plan.queries();
+    let queries = scratch.queries();
     let first_key = 32 * warp;
 
     // `[8 keys][element of a fragment]`: rows are heads, columns are keys.
@@ -55,17 +55,18 @@ pub(super) unsafe fn weigh(
         maxima = [row_max(maxima[0]), row_max(maxima[1])];
         if part.is_first() {
             for (half, max) in maxima.iter().enumerate() {
-                plan.maximum(row, warp, part.row + 8 * half as u32).write(*max * magnitude);
+                scratch.maximum(row, warp, part.row + 8 * half as u32).write(*max * magnitude);
             }
         }
     }
     thread::sync_threads();
 
     // SAFETY: that was the barrier behind the writing of the maxima.
-    let references: [f32; 2] =
-        from_fn(|half| reference(unsafe { block_maximum(row, part.row + 8 * half as u32, plan) }));
+    let references: [f32; 2] = from_fn(|half| {
+        reference(unsafe { block_maximum(row, part.row + 8 * half as u32, scratch) })
+    });
     let mut sums = [0.0_f32; 2];
-    let weights = plan.weights(row);
+    let weights = scratch.weights(row);
     for (tile, products) in products.iter().enumerate() {
         for half in 0..2 {
             let [a, b] =
@@ -82,7 +83,7 @@ pub(super) unsafe fn weigh(
         let sums = [row_sum(sums[0]), row_sum(sums[1])];
         if part.is_first() {
             for (half, sum) in sums.iter().enumerate() {
-                plan.sums(row, warp, part.row + 8 * half as u32).write(*sum);
+                scratch.sums(row, warp, part.row + 8 * half as u32).write(*sum);
             }
         }
     }
@@ -94,8 +95,8 @@ pub(super) unsafe fn weigh(
 ///
 /// A barrier lies between this and the writing of the maxima.
 #[inline(always)]
-pub(super) unsafe fn block_maximum(row: u32, head: u32, plan: SharedPlan) -> f32 {
+pub(super) unsafe fn block_maximum(row: u32, head: u32, scratch: Scratch) -> f32 {
     // SAFETY: the caller promises that they are written.
-    let of_warp = |warp| unsafe { plan.maximum(row, warp, head).read() };
+    let of_warp = |warp| unsafe { scratch.maximum(row, warp, head).read() };
     (1..WARPS).fold(of_warp(0), |max, warp| max.max(of_warp(warp)))
 }

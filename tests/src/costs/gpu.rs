@@ -71,6 +71,7 @@ impl Gpu {
             let function = self.module.function(kernel).expect("the PTX has every kernel");
             let launch = Launch {
                 grid: planned.grid,
+                cluster: [1, 1, planned.cluster],
                 block: [planned.threads, 1, 1],
                 dynamic_shared: planned.dynamic_shared,
                 ..Launch::default()

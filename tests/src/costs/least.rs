@@ -118,7 +118,8 @@ impl Least {
         let of_requests = keys_and_values(all);
         let tables = 4 * lists.sum(all, |lists| lists.blocks().len() as u64);
         let queries = (rows * heads) as u64 * VECTOR;
-        let result = if params.splits > 1 { partials } else { results };
+        let leaves_partials = launch.kernel == Kernel::AttendDecode && params.splits > 1;
+        let result = if leaves_partials { partials } else { results };
         Self {
             bytes: lengths(&requests) + 4 * slots + tables + queries + of_requests + result,
             cache_of_requests: of_requests,

@@ -1,4 +1,4 @@
-//! The kernels `attend_decode` and `attend_combine` on a simulated device.
+//! The kernels `attend_decode` and `attend_combine`, and `attend_decode_cluster`, on a simulated device.
 
 use cuda_sim::fault::Fault;
 use cuda_sim::{Launch, Order};
@@ -40,6 +40,34 @@ pub fn attend(
         };
         counters.push(step.launch("attend_combine", &launch, order, params)?);
     }
+    Ok(attention.attended(counters))
+}
+
+/// As [`attend`], by the kernel `attend_decode_cluster`, in clusters of `split.splits` blocks.
+///
+/// # Errors
+/// As there.
+///
+/// # Panics
+/// As there, or if `split.tile_rows` is not 1.
+pub fn attend_by_cluster(
+    trace: &Trace,
+    ids: &Tensor<i32, 3>,
+    target: (&str, &str),
+    split: Split,
+    order: Order,
+) -> Result<Attended, Fault> {
+    assert_eq!(split.tile_rows, 1, "a cluster has a row");
+    let mut attention = Attention::new(trace, ids, target, split);
+    let (step, params) = (&mut attention.step, &attention.params);
+    let launch = Launch {
+        grid: [params.batch.batch * params.row_tiles, params.kv_heads, split.splits],
+        cluster: [1, 1, split.splits],
+        block: [AttendParams::THREADS, 1, 1],
+        dynamic_shared: AttendParams::cluster_shared_bytes(split.splits, params.topk, split.stages),
+        ..Launch::default()
+    };
+    let counters = vec![step.launch("attend_decode_cluster", &launch, order, params)?];
     Ok(attention.attended(counters))
 }
 

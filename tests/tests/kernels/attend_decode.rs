@@ -5,7 +5,7 @@ use msa::Backend;
 use msa::trace::{Tensor, Trace};
 use msa_tests::generate::Recipe;
 use msa_tests::kernels::FILES;
-use msa_tests::kernels::attend_decode::{attend, topk};
+use msa_tests::kernels::attend_decode::{attend, attend_by_cluster, topk};
 use msa_tests::kernels::attention::{Attended, Split};
 
 use crate::attention::{hostile, judge, requests};
@@ -52,6 +52,60 @@ fn the_split_of_the_work_does_not_change_a_bit() {
         let split = Split { splits, tile_rows, stages };
         let other = run(&trace, &ids, FILES[1], split, Order::Random(splits.into()));
         assert!(other.output == whole.output && other.lse == whole.lse, "{split:?}");
+    }
+}
+
+/// What `attend_decode` gives, by the same PTX.
+fn assert_clusters_agree(
+    trace: &Trace,
+    ids: &Tensor<i32, 3>,
+    target: (&str, &str),
+    (splits, stages): (u32, u32),
+    order: Order,
+) {
+    let split = Split { splits, tile_rows: 1, stages };
+    let ours = attend_by_cluster(trace, ids, target, split, order)
+        .unwrap_or_else(|fault| panic!("{target:?}, {split:?}, {order:?}: {fault}"));
+    judge(trace, ids, &ours);
+    let whole = run(trace, ids, target, WHOLE, Order::InTurn);
+    assert!(ours.output == whole.output && ours.lse == whole.lse, "{target:?}, {split:?}");
+}
+
+#[test]
+fn clusters_of_every_size_give_the_same_bits() {
+    let recipe = Recipe {
+        seed: 2,
+        requests: requests(&[(3, 2000), (1, 700), (0, 50), (1, 0), (2, 130)]),
+        selection: topk(12),
+        ..Recipe::default()
+    };
+    let (trace, ids) = hostile(recipe);
+    for (splits, stages) in [(1, 2), (2, 3), (4, 2), (8, 5), (8, 2)] {
+        for order in [Order::InTurn, Order::Random(splits.into())] {
+            assert_clusters_agree(&trace, &ids, FILES[1], (splits, stages), order);
+        }
+    }
+    for target in &FILES[2..] {
+        assert_clusters_agree(&trace, &ids, *target, (4, 2), Order::Random(5));
+    }
+}
+
+#[test]
+fn clusters_take_every_group_and_length_of_list() {
+    for (heads, kv_heads, slots) in [(4, 4, 1), (12, 2, 64), (64, 4, 16), (5, 1, 33)] {
+        let recipe = Recipe {
+            heads,
+            kv_heads,
+            selection: topk(slots),
+            requests: requests(&[(2, 9000), (1, 5)]),
+            layers: 2,
+            layer_idx: 1,
+            ..Recipe::default()
+        };
+        let (trace, ids) = hostile(recipe);
+        for splits in [1, 8.min(slots as u32)] {
+            assert_clusters_agree(&trace, &ids, FILES[1], (splits, 2), Order::InTurn);
+        }
     }
 }
 

@@ -214,6 +214,13 @@ fn assert_work(launch: &Launch, step: &Step) {
             assert!(params.splits <= params.topk * params.tile_rows && params.tile_rows <= 8);
             assert!((2..=AttendParams::MAX_STAGES).contains(&params.stages));
         }
+        (Kernel::AttendDecodeCluster, Params::Attend(params)) => {
+            assert_eq!([x, y, z], [batch * params.row_tiles, heads, params.splits]);
+            assert_eq!((params.row_tiles as usize, params.tile_rows), (length, 1));
+            assert_eq!(launch.cluster, params.splits);
+            assert!(params.splits.is_power_of_two() && params.splits <= params.topk.min(8));
+            assert!((2..=AttendParams::MAX_STAGES).contains(&params.stages));
+        }
         (Kernel::AttendCombine, Params::Attend(params)) => {
             assert!([x, y, z] == [rows, (heads * step.group as u32).div_ceil(4), 1]);
             assert!(params.splits > 1);
@@ -271,15 +278,15 @@ proptest! {
 fn a_workspace_of_just_the_size_does_and_a_smaller_or_misaligned_one_is_refused() {
     let step = Step { batch: 4, rows: 4, ..DECODE };
     for plan in [Step::index, Step::attend] {
-        let bytes = plan(&step, &H200, ENDLESS).expect("a sound step").workspace_bytes();
+        let bytes = plan(&step, &A100, ENDLESS).expect("a sound step").workspace_bytes();
         assert!(bytes > 0);
         let exact = Workspace { address: START, bytes };
-        assert!(plan(&step, &H200, exact).is_ok());
-        let error = plan(&step, &H200, Workspace { bytes: bytes - 1, ..exact }).expect_err("small");
+        assert!(plan(&step, &A100, exact).is_ok());
+        let error = plan(&step, &A100, Workspace { bytes: bytes - 1, ..exact }).expect_err("small");
         assert!(
             matches!(error, Error::BufferTooSmall { operand: "workspace", needed, .. } if needed == bytes)
         );
-        let error = plan(&step, &H200, Workspace { address: START + 128, bytes });
+        let error = plan(&step, &A100, Workspace { address: START + 128, bytes });
         assert!(matches!(
             error,
             Err(Error::Misaligned { operand: "workspace", expected: 256, .. })
@@ -311,10 +318,11 @@ fn few_requests_are_split_and_many_are_not() {
         _ => panic!("{plan:?}"),
     };
     let index = |step: Step| splits(step.index(&H200, ENDLESS).expect("a sound step"));
-    let attend = |step: Step| splits(step.attend(&H200, ENDLESS).expect("a sound step"));
+    let attend = |device, step: Step| splits(step.attend(device, ENDLESS).expect("a sound step"));
     let decode = |batch| Step { batch, rows: batch, ..DECODE };
     assert_eq!([1, 8, 64, 512].map(|batch| index(decode(batch))), [256, 33, 4, 1]);
-    assert_eq!([1, 8, 64, 66, 67].map(|batch| attend(decode(batch))), [16, 16, 1, 1, 1]);
+    assert_eq!([1, 8, 32, 64].map(|batch| attend(&H200, decode(batch))), [8, 8, 4, 1]);
+    assert_eq!([1, 8, 36, 37].map(|batch| attend(&A100, decode(batch))), [16, 13, 3, 1]);
     let chunk =
         |rows, table_width| index(Step { rows, max_seq_length: rows, table_width, ..DECODE });
     assert_eq!(chunk(512, 2052), 66, "a short chunk after a long prefix");
@@ -327,13 +335,13 @@ fn few_requests_are_split_and_many_are_not() {
 fn drafts_share_a_tile_until_tiles_of_one_row_occupy_the_device() {
     let tile_rows = |batch| {
         let step = Step { batch, rows: 4 * batch, max_seq_length: 4, ..DECODE };
-        let plan = step.attend(&H200, ENDLESS).expect("a sound step");
+        let plan = step.attend(&A100, ENDLESS).expect("a sound step");
         match plan.launches().next().map(|launch| launch.params) {
             Some(Params::Attend(params)) => params.tile_rows,
             _ => panic!("{plan:?}"),
         }
     };
-    assert_eq!([1, 16, 17, 64].map(tile_rows), [4, 4, 1, 1]);
+    assert_eq!([1, 13, 14, 64].map(tile_rows), [4, 4, 1, 1]);
 }
 
 /// Whatever the contract permits fits where a block of threads has no more than 99 KiB of shared memory.

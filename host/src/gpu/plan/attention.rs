@@ -2,6 +2,7 @@ use std::f32::consts::LOG2_E;
 
 use msa_abi::{AttendParams, DevicePtr, HEAD_DIM};
 
+use super::clusters::Clusters;
 use super::fit::Fit;
 use super::{grid, product, tuning};
 use crate::gpu::attention::AttentionProblem;
@@ -24,8 +25,38 @@ impl AttentionProblem {
         }
     }
 
-    /// One launch, and another where blocks are split.
+    /// One launch, by clusters where the device has them; and another where it has not and blocks are split.
     fn decode(&self, device: &Device, workspace: Workspace) -> Result<Plan, Error> {
+        let items = product([self.batch.batch, self.max_seq_length, self.kv_heads]);
+        match Clusters::new(device, items, self.topk) {
+            Some(clusters) => self.decode_by_clusters(device, workspace, clusters),
+            None => self.decode_by_tiles(device, workspace),
+        }
+    }
+
+    fn decode_by_clusters(
+        &self,
+        device: &Device,
+        workspace: Workspace,
+        Clusters { splits, stages }: Clusters,
+    ) -> Result<Plan, Error> {
+        let row_tiles = self.max_seq_length;
+        let params = AttendParams { splits, row_tiles, stages, ..self.params() };
+        let rows = product([self.batch.batch, row_tiles]);
+        let attend = Launch {
+            kernel: Kernel::AttendDecodeCluster,
+            grid: grid([rows, self.kv_heads.into(), splits.into()]),
+            cluster: splits,
+            threads: AttendParams::THREADS,
+            dynamic_shared: AttendParams::cluster_shared_bytes(splits, self.topk, stages),
+            programmatic_stream_serialization: false,
+            params: Params::Attend(params),
+        };
+        let workspace_bytes = Parts::of(workspace).finish()?;
+        Ok(Plan::new(self.route, [Some(attend.check(device)?), None], workspace_bytes))
+    }
+
+    fn decode_by_tiles(&self, device: &Device, workspace: Workspace) -> Result<Plan, Error> {
         let shared = |rows: u32, stages: u32| AttendParams::shared_bytes(rows, self.topk, stages);
         let tile_rows = self.tile_rows(device, |rows| shared(rows, tuning::DECODE_STAGES));
         let fit = Fit::new(
@@ -67,6 +98,7 @@ impl AttentionProblem {
         let attend = Launch {
             kernel: Kernel::AttendDecode,
             grid: grid([tiles, self.kv_heads.into(), splits.into()]),
+            cluster: 1,
             threads: AttendParams::THREADS,
             dynamic_shared: shared(tile_rows, fit.stages),
             programmatic_stream_serialization: false,
@@ -77,6 +109,7 @@ impl AttentionProblem {
         let combine = Launch {
             kernel: Kernel::AttendCombine,
             grid: grid([self.batch.rows.into(), heads.div_ceil(heads_of_block.into()), 1]),
+            cluster: 1,
             threads: AttendParams::COMBINE_THREADS,
             dynamic_shared: 0,
             programmatic_stream_serialization: device.has_dependent_launches(),
@@ -116,6 +149,7 @@ impl AttentionProblem {
         let attend = Launch {
             kernel,
             grid: grid([product([self.batch.batch, row_tiles]), self.kv_heads.into(), 1]),
+            cluster: 1,
             threads,
             dynamic_shared: shared(fit.stages),
             programmatic_stream_serialization: false,

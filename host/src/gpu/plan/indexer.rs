@@ -52,6 +52,7 @@ impl IndexerProblem {
         let score = Launch {
             kernel: Kernel::IndexDecode,
             grid: grid([tiles, splits.into(), 1]),
+            cluster: 1,
             threads: IndexParams::THREADS,
             dynamic_shared: IndexParams::decode_shared_bytes(fit.stages),
             programmatic_stream_serialization: false,
@@ -61,6 +62,7 @@ impl IndexerProblem {
         let select = Launch {
             kernel: Kernel::BlockTopk,
             grid: [self.batch.rows, self.index_heads, 1],
+            cluster: 1,
             threads,
             dynamic_shared: BlockTopkParams::shared_bytes(width, threads),
             programmatic_stream_serialization: device.has_dependent_launches(),
@@ -104,6 +106,7 @@ impl IndexerProblem {
         let select = Launch {
             kernel: Kernel::IndexPrefill,
             grid: grid([tiles, splits.into(), 1]),
+            cluster: 1,
             threads: IndexParams::THREADS,
             dynamic_shared: shared(fit.stages),
             programmatic_stream_serialization: false,
@@ -112,6 +115,7 @@ impl IndexerProblem {
         let merge = Launch {
             kernel: Kernel::IndexMerge,
             grid: [self.batch.rows, self.index_heads, 1],
+            cluster: 1,
             threads: IndexParams::MERGE_THREADS,
             dynamic_shared: 0,
             programmatic_stream_serialization: device.has_dependent_launches(),

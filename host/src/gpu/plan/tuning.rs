@@ -22,6 +22,13 @@ pub(in crate::gpu) const MIN_PREFILL_SHARE: u32 = 8;
 /// leave no multiprocessor a second block.
 pub(in crate::gpu) const ATTEND_BLOCKS: u32 = 1;
 
+/// Blocks of `attend_decode_cluster` on a multiprocessor, where there are more of them than multiprocessors.
+pub(in crate::gpu) const CLUSTER_BLOCKS: u32 = 2;
+
+/// Blocks of a cluster, the best first. Every device that has clusters runs those of 8. Measured on an H100: two do not pay
+/// for the join, where there are too many rows for four.
+pub(in crate::gpu) const CLUSTER_SIZES: [u32; 3] = [8, 4, 1];
+
 /// Stages of `attend_decode`: one is worked on while another arrives, and shared memory is left for other blocks.
 pub(in crate::gpu) const DECODE_STAGES: u32 = MIN_STAGES;
 

@@ -31,6 +31,7 @@ impl Operator {
         match kernel {
             Kernel::AttendDecode
             | Kernel::AttendCombine
+            | Kernel::AttendDecodeCluster
             | Kernel::AttendPrefill
             | Kernel::AttendPrefillHopper => Self::Attention,
             _ => Self::Indexer,

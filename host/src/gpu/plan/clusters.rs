@@ -1,0 +1,73 @@
+use msa_abi::AttendParams;
+
+use super::fit::Fit;
+use super::tuning;
+use crate::gpu::{Device, Kernel};
+
+/// How `attend_decode_cluster` has a row's blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Clusters {
+    /// Blocks of threads of a cluster, a power of two.
+    pub(super) splits: u32,
+    /// Stages of each.
+    pub(super) stages: u32,
+}
+
+impl Clusters {
+    /// As large as they can be so that all of them run at once; of one block each where even these cannot. Each has a row
+    /// and a KV head, of which there are `items`.
+    ///
+    /// None if the device has no such kernel.
+    pub(super) fn new(device: &Device, items: u64, topk: u32) -> Option<Self> {
+        let kernel = Kernel::AttendDecodeCluster;
+        if !device.has(kernel) {
+            return None;
+        }
+        let fit = |splits: u32| {
+            let blocks = items.saturating_mul(splits.into());
+            let room = |each: u32| u64::from(each * device.multiprocessors);
+            // A cluster's blocks are on multiprocessors of one group, which leaves some over: so not all are counted on.
+            let is_room = |each| match splits {
+                1 => blocks <= room(each),
+                _ => blocks <= room(each) * 3 / 4,
+            };
+            // Blocks that have a multiprocessor for themselves have as many stages as their planes, and one.
+            let (each, most) = match is_room(1) {
+                true => (1, (2 * topk.div_ceil(splits) + 1).min(AttendParams::MAX_STAGES)),
+                false => (tuning::CLUSTER_BLOCKS, tuning::MIN_STAGES),
+            };
+            let shared = |stages| AttendParams::cluster_shared_bytes(splits, topk, stages);
+            let fit = Fit::new(kernel, device, each, tuning::MIN_STAGES..=most, shared).ok()?;
+            let is_whole = splits == 1 || is_room(fit.blocks);
+            (splits <= topk && is_whole).then_some(Self { splits, stages: fit.stages })
+        };
+        tuning::CLUSTER_SIZES.into_iter().find_map(fit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Clusters;
+    use crate::gpu::device::{HOPPER, SMALL};
+
+    #[test]
+    fn clusters_are_as_large_as_all_have_room() {
+        let splits = |items| Clusters::new(&HOPPER, items, 16).map(|clusters| clusters.splits);
+        assert_eq!([1, 8, 24].map(splits), [8; 3].map(Some));
+        assert_eq!([25, 32, 49].map(splits), [4; 3].map(Some));
+        assert_eq!([50, 64, 9999].map(splits), [1; 3].map(Some));
+    }
+
+    #[test]
+    fn a_part_has_no_more_stages_than_planes_and_one() {
+        let of = |device, items, topk| Clusters::new(device, items, topk);
+        assert_eq!(of(&HOPPER, 1, 16), Some(Clusters { splits: 8, stages: 5 }));
+        assert_eq!(of(&HOPPER, 1, 8), Some(Clusters { splits: 8, stages: 3 }));
+        assert_eq!(of(&HOPPER, 1, 5), Some(Clusters { splits: 4, stages: 5 }));
+        assert_eq!(of(&HOPPER, 32, 16), Some(Clusters { splits: 4, stages: 2 }));
+        assert_eq!(of(&HOPPER, 64, 16), Some(Clusters { splits: 1, stages: 6 }));
+        assert_eq!(of(&HOPPER, 256, 16), Some(Clusters { splits: 1, stages: 2 }));
+        assert_eq!(of(&SMALL, 1, 16), Some(Clusters { splits: 8, stages: 2 }));
+        assert_eq!(of(&SMALL, 1, 64), Some(Clusters { splits: 1, stages: 2 }));
+    }
+}

@@ -1,0 +1,129 @@
+//! Attention of a row by a cluster of blocks of threads: decode and speculative decode from sm_90 on.
+//!
+//! A cluster has a row and one KV head, and each of its blocks of threads a part of the row's blocks. What they find they
+//! put into each other's shared memory: each gets some of the heads and dims, of all blocks, and joins them. So one launch
+//! does it all, and nothing goes through global memory but the result.
+//!
+//! | step | who | does |
+//! | --- | --- | --- |
+//! | list | each warp | the row's ids in registers, and their pages |
+//! | slots | each warp | while the first planes arrive: where each block is in the sorted list |
+//! | K *arrives* | | *barrier*; the copy of a later plane starts |
+//! | scores | warp `w` | products with keys `32 w ..`, and their maximum for each head |
+//! | | | *barrier* |
+//! | weights | warp `w` | powers of two relative to the block's maximum, rounded, to shared memory |
+//! | V *arrives* | | *barrier*; the copy of a later plane starts |
+//! | values | warp `w` | the weighted sum of dims `32 w ..`, to the blocks of threads that join it |
+//! | | | *back to K, for the next block* |
+//! | all parts are *put* | | *barrier of the cluster* |
+//! | join | each thread | all blocks' values in two dims of a head, by ascending id; their mean is the result |
+//!
+//! A cluster of one sorts the list first, and joins each block's values to a total in registers.
+//!
+//! The products, sums and maxima of a block, and how blocks join, are those of
+//! [`attend_decode`](super::attend_decode), bit for bit.
+
+mod found;
+mod parts;
+mod row_list;
+mod row_planes;
+mod shared_plan;
+
+use cuda_std::prelude::*;
+use cuda_std::ptx;
+use msa_abi::AttendParams;
+
+use self::found::{Found, Total};
+use self::parts::Parts;
+use self::row_list::{RowList, Slots};
+use self::row_planes::RowPlanes;
+use self::shared_plan::SharedPlan;
+use super::scores::weigh;
+use super::values;
+use crate::attended::Attended;
+use crate::div_rem::div_rem;
+use crate::queries::QueryCopy;
+use crate::request::{Request, keys_before};
+use crate::ring::Ring;
+use crate::softmax::magnitude;
+
+/// Attends to the blocks in each row's list. [`AttendParams`] says how to launch it.
+///
+/// # Safety
+///
+/// The operands have the shapes that the fields of `params` tell, and the launch is as its documentation asks.
+#[kernel(max_threads = 128, min_blocks = 2)]
+pub unsafe fn attend_decode_cluster(params: AttendParams) {
+    let (request, nth) = div_rem(thread::block_idx_x(), params.row_tiles);
+    let (kv_head, rank) = (thread::block_idx_y(), thread::block_idx_z());
+    // SAFETY: the grid is as the parameters tell.
+    let request = unsafe { Request::load(&params.batch, request) };
+    if nth >= request.rows {
+        return; // A request with fewer tokens than others, or a slot of a bucket that is not used: the whole cluster.
+    }
+    let row = request.first_row + nth;
+    let plan = SharedPlan::new(&params);
+    let scratch = plan.scratch;
+    // SAFETY: the caller vouches for the operands; all threads are here, and those of the cluster's other blocks come to
+    // the same barriers. The list holds blocks that the request has, whose pages exist. A barrier lies between a stage's
+    // last use and its next copy, and between a copy's arrival and its use.
+    unsafe {
+        ptx::barrier_cluster_arrive_relaxed();
+        let ids = RowList::ids(&params, request, nth, kv_head);
+        let queries = QueryCopy::start(&params, row, 1, kv_head, 1, scratch.queries());
+        let given = ids.with_pages(&params.cache, request, request.position(nth));
+        let (list, (begin, end)) = if params.splits == 1 {
+            let (sorted, len) = given.sorted();
+            (sorted, (0, len))
+        } else {
+            // Nothing waits for the order: what is found is put where it belongs.
+            let each = div_rem(params.topk + params.splits - 1, params.splits).0;
+            let end = |rank: u32| (rank * each).min(params.topk);
+            (given, (end(rank), end(rank + 1)))
+        };
+        let planes = RowPlanes::new(&params.cache, kv_head, request, list, (begin, end));
+        let mut ring = Ring::<_, { AttendParams::THREADS }, _>::new(planes, plan.stages);
+        ring.start_first();
+        queries.finish_among_others();
+
+        // While the first planes arrive.
+        let slots = if params.splits == 1 { Slots::NONE } else { list.slots() };
+        ptx::barrier_cluster_wait();
+
+        let parts = Parts::new(plan, params.splits);
+        let mut total = Total::NONE;
+        for place in begin..end {
+            let block = list.block(place);
+            let visible = match block.is_some() {
+                true => keys_before(request.position(nth) + 1, block.id),
+                false => 0,
+            };
+            let keys = ring.arrived();
+            if visible > 0 {
+                weigh(keys, 0, visible, magnitude(params.scale_log2), scratch);
+            }
+            let plane = ring.arrived();
+            if visible > 0 {
+                let sums = values::sums(0, scratch);
+                let found = Found { sums, values: values::weighted(plane, 0, visible, scratch) };
+                if params.splits == 1 {
+                    total.join(&found);
+                } else {
+                    parts.put(slots.of(place), &found);
+                }
+            }
+        }
+
+        let (attended, first_head) = (Attended::new(&params), kv_head * params.group);
+        if params.splits == 1 {
+            total.write(attended, row, first_head, params.group);
+        } else {
+            ptx::barrier_cluster_arrive();
+            ptx::barrier_cluster_wait();
+            parts.join_all(slots.len(), rank, attended, row, first_head, params.group);
+        }
+    }
+}
+
+// An attribute takes no constant.
+const _: () = assert!(AttendParams::THREADS == 128);

@@ -1,0 +1,159 @@
+use core::array::from_fn;
+
+use cuda_std::prelude::*;
+use cuda_std::ptr::ClusterPtr;
+use msa_abi::{AttendParams, HEAD_DIM};
+
+use super::found::Found;
+use super::shared_plan::SharedPlan;
+use crate::attended::Attended;
+use crate::div_rem::div_rem;
+use crate::fragment::Part;
+use crate::queries::HEADS;
+use crate::softmax::Sums;
+
+/// What the blocks of threads of a cluster find, each in a part of a row's list, and its slots once it is sorted.
+///
+/// The weighted sums of a slot are [`FRAGMENTS`] of a pair of dims for each thread. A block of threads has some of these of
+/// all slots in its shared memory, where the others put them, and all sums of weights.
+#[derive(Clone, Copy)]
+pub(super) struct Parts {
+    /// f32 `[slots][FRAGMENTS / count][THREADS]`: weighted sums of two dims
+    values: SharedPtr<[f32; 2]>,
+    /// `[slots][HEADS]`
+    sums: SharedPtr<Sums>,
+    /// Parts: blocks of the cluster.
+    count: u32,
+    /// Fragments that a block of threads has: the first block has the first of them.
+    own: u32,
+}
+
+/// Fragments of two dims for each thread: `[half of a fragment of a product][8 dims of a warp's]`.
+const FRAGMENTS: u32 = 8;
+
+/// Slots whose sums and values are read at a time.
+const AT_ONCE: usize = 8;
+
+impl Parts {
+    /// The parts of a cluster of `count` blocks, which divides [`FRAGMENTS`].
+    #[inline(always)]
+    pub(super) fn new(plan: SharedPlan, count: u32) -> Self {
+        let own = div_rem(FRAGMENTS, count).0;
+        Self { values: plan.part_values, sums: plan.part_sums, count, own }
+    }
+
+    /// All threads of the block: gives what they found in a slot to the blocks that join it.
+    ///
+    /// # Safety
+    ///
+    /// Nobody else puts something in the slot. All blocks of the cluster have begun, and none exits before a barrier of the
+    /// cluster that comes after all that is put.
+    #[inline(always)]
+    pub(super) unsafe fn put(self, slot: u32, found: &Found) {
+        let (thread, part) = (thread::thread_idx_x(), Part::of_lane());
+        for half in 0..2 {
+            for (tile, values) in (0..).zip(&found.values) {
+                let fragment = 4 * half as u32 + tile;
+                let rank = fragment * self.count / FRAGMENTS;
+                let nth = fragment - rank * self.own;
+                let place = (slot * self.own + nth) * AttendParams::THREADS + thread;
+                // SAFETY: the caller's promise; each thread has its own pairs of the slot.
+                unsafe {
+                    let to = ClusterPtr::of_block(self.values.add(place), rank);
+                    to.write([values[2 * half], values[2 * half + 1]]);
+                }
+            }
+        }
+        // Each warp has the sums, and gives them to some of the blocks.
+        let mut rank = thread / warp::WARP_SIZE;
+        while rank < self.count {
+            if part.is_first() {
+                for (half, sums) in found.sums.iter().enumerate() {
+                    let head = part.row + 8 * half as u32;
+                    // SAFETY: as above, and of each warp one lane has each head.
+                    unsafe {
+                        let to = ClusterPtr::of_block(self.sums.add(slot * HEADS + head), rank);
+                        to.write(*sums);
+                    }
+                }
+            }
+            rank += AttendParams::THREADS / warp::WARP_SIZE;
+        }
+    }
+
+    /// All threads of the block: joins what was put in the first `slots` slots, in their order, in the fragments that are this block's, and writes
+    /// the row's results there.
+    ///
+    /// # Safety
+    ///
+    /// A barrier of the cluster lies behind all that was put, which is something in each of the slots. The row and its heads are the cluster's.
+    #[inline(always)]
+    pub(super) unsafe fn join_all(
+        self,
+        slots: u32,
+        rank: u32,
+        attended: Attended,
+        row: u32,
+        first_head: u32,
+        group: u32,
+    ) {
+        let (warp, part) = (thread::thread_idx_x() / warp::WARP_SIZE, Part::of_lane());
+        for nth in 0..self.own {
+            let fragment = rank * self.own + nth;
+            let (half, tile) = (fragment / 4, fragment % 4);
+            let head = part.row + 8 * half;
+            if head < group {
+                let line = attended.line(row, first_head + head);
+                // SAFETY: the caller's promise; each thread has its own pairs, and one of them the sums.
+                unsafe {
+                    let (sums, values) = self.joined(slots, head, nth);
+                    line.write(32 * warp + 8 * tile + part.column, values, sums);
+                    if tile == 0 && warp == 0 && part.is_first() {
+                        line.write_lse(sums);
+                    }
+                }
+            }
+        }
+    }
+
+    /// One thread: the sums of a head, and the weighted sums of its pair of the `nth` fragment here, of all slots.
+    ///
+    /// # Safety
+    ///
+    /// As [`join_all`](Self::join_all).
+    #[inline(always)]
+    unsafe fn joined(self, slots: u32, head: u32, nth: u32) -> (Sums, [f32; 2]) {
+        let place = |slot: u32| {
+            let fragment = (slot * self.own + nth) * AttendParams::THREADS;
+            self.values.add(fragment + thread::thread_idx_x())
+        };
+        let (mut sums, mut values) = (Sums::NONE, [0.0; 2]);
+        let mut first = 0;
+        while first < slots {
+            // SAFETY: the caller's promise.
+            let found: [(Sums, [f32; 2]); AT_ONCE] = from_fn(|nth| unsafe {
+                let slot = first + nth as u32;
+                match slot < slots {
+                    true => (self.sums.add(slot * HEADS + head).read(), place(slot).read()),
+                    false => (Sums::NONE, [0.0; 2]),
+                }
+            });
+            for (nth, (its, added)) in (0..).zip(&found) {
+                if first + nth < slots {
+                    let (joined, scales) = sums.join(*its);
+                    sums = joined;
+                    values = from_fn(|dim| scales.join(values[dim], added[dim]));
+                }
+            }
+            first += AT_ONCE as u32;
+        }
+        (sums, values)
+    }
+}
+
+const _: () = {
+    let pairs = FRAGMENTS * AttendParams::THREADS;
+    assert!(pairs == HEADS * HEAD_DIM as u32 / 2);
+    assert!(pairs * size_of::<[f32; 2]>() as u32 == AttendParams::PART_VALUE_BYTES);
+    assert!(HEADS * size_of::<Sums>() as u32 == AttendParams::PART_SUM_BYTES);
+};

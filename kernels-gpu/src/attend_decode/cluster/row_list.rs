@@ -1,0 +1,212 @@
+use core::array::from_fn;
+
+use cuda_std::prelude::*;
+use msa_abi::{AttendParams, BLOCK, CacheParams, MAX_TOPK};
+
+use crate::request::Request;
+
+/// The blocks that a row has chosen, in the registers of a warp: a place of each 32 for each lane. Where an id is that of no
+/// block, or of one that the row sees no key of, the place is empty.
+#[derive(Clone, Copy)]
+pub(super) struct RowList {
+    entries: [Block; PER_LANE],
+    places: u32,
+}
+
+/// A block of a list, or none.
+#[derive(Clone, Copy)]
+pub(super) struct Block {
+    pub(super) id: u32,
+    pub(super) page: u32,
+}
+
+/// Where the blocks of a list are once it is sorted by ids, and what is empty left out: so that the result does not depend
+/// on the order in which the list came. A block that stands in it twice stays twice.
+#[derive(Clone, Copy)]
+pub(super) struct Slots {
+    slots: [u32; PER_LANE],
+    len: u32,
+}
+
+/// Places that a lane has.
+const PER_LANE: usize = MAX_TOPK / warp::WARP_SIZE as usize;
+
+impl Block {
+    /// None; its id comes after every other.
+    const NONE: Self = Self { id: u32::MAX, page: 0 };
+
+    /// Whether there is one.
+    #[inline(always)]
+    pub(super) const fn is_some(self) -> bool {
+        self.id != Self::NONE.id
+    }
+}
+
+impl RowList {
+    /// A warp: the list of the `nth` row of a request, as it was given, its pages not known yet.
+    ///
+    /// # Safety
+    ///
+    /// `params` are the kernel's, and the request has the row.
+    #[inline(always)]
+    pub(super) unsafe fn ids(
+        params: &AttendParams,
+        request: Request,
+        nth: u32,
+        kv_head: u32,
+    ) -> Self {
+        let line = u64::from(kv_head) * params.ids_head_stride
+            + u64::from(request.first_row + nth) * params.ids_row_stride;
+        let given = GlobalPtr::<i32>::from_address(params.block_ids.address()).add(line);
+        // SAFETY: the caller vouches for the operands.
+        let entries = from_fn(|part| unsafe {
+            if place(part) < params.topk {
+                let id = given.add(u64::from(place(part))).read_constant();
+                Block { id: id.cast_unsigned(), page: 0 }
+            } else {
+                Block::NONE
+            }
+        });
+        Self { entries, places: params.topk }
+    }
+
+    /// A warp: reads the pages, and empties the places of ids that are no block's, or of one that the row at this position
+    /// sees no key of.
+    ///
+    /// # Safety
+    ///
+    /// As [`ids`](Self::ids), whose list it is.
+    #[inline(always)]
+    pub(super) unsafe fn with_pages(
+        self,
+        cache: &CacheParams,
+        request: Request,
+        position: u32,
+    ) -> Self {
+        let table = GlobalPtr::<u32>::from_address(cache.table.address());
+        let table = table.add(u64::from(request.index) * cache.table_stride);
+        let last = (position / BLOCK as u32).min(cache.table_width - 1);
+        // SAFETY: the caller vouches for the operands.
+        let entries = from_fn(|part| unsafe {
+            let id = self.entries[part].id;
+            // As a number without sign a negative one is past every block.
+            match id <= last {
+                true => Block { id, page: table.add(u64::from(id)).read_constant() },
+                false => Block::NONE,
+            }
+        });
+        Self { entries, ..self }
+    }
+
+    /// A warp: its slots.
+    ///
+    /// # Safety
+    ///
+    /// All lanes come together.
+    #[inline(always)]
+    pub(super) unsafe fn slots(&self) -> Slots {
+        let mut sorted = Slots::NONE;
+        // SAFETY: the caller brings all lanes together.
+        unsafe {
+            for entry in &self.entries {
+                sorted.len += warp::warp_vote_ballot(u32::MAX, entry.is_some()).count_ones();
+            }
+            for other in 0..self.places {
+                let its = self.id(other);
+                for (part, slot) in sorted.slots.iter_mut().enumerate() {
+                    let own = self.entries[part].id;
+                    *slot += u32::from(its < own || its == own && other < place(part));
+                }
+            }
+        }
+        sorted
+    }
+
+    /// A warp: the same list, sorted, and its length.
+    ///
+    /// # Safety
+    ///
+    /// All lanes come together.
+    #[inline(always)]
+    pub(super) unsafe fn sorted(&self) -> (Self, u32) {
+        let mut sorted = Self { entries: [Block::NONE; PER_LANE], places: self.places };
+        // SAFETY: the caller brings all lanes together.
+        unsafe {
+            let slots = self.slots();
+            for from in 0..self.places {
+                let slot = slots.of(from);
+                let block = self.block(from);
+                for (part, entry) in sorted.entries.iter_mut().enumerate() {
+                    if slot == place(part) {
+                        *entry = block;
+                    }
+                }
+            }
+            (sorted, slots.len)
+        }
+    }
+
+    /// A warp: what is in a place.
+    ///
+    /// # Safety
+    ///
+    /// All lanes come together, and the list has the place.
+    #[inline(always)]
+    pub(super) unsafe fn block(&self, place: u32) -> Block {
+        // SAFETY: the caller's promise.
+        unsafe {
+            Block { id: self.id(place), page: of_place(place, |part| self.entries[part].page) }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As [`block`](Self::block).
+    #[inline(always)]
+    unsafe fn id(&self, place: u32) -> u32 {
+        // SAFETY: the caller's promise.
+        unsafe { of_place(place, |part| self.entries[part].id) }
+    }
+}
+
+impl Slots {
+    /// Of an empty list.
+    pub(super) const NONE: Self = Self { slots: [0; PER_LANE], len: 0 };
+
+    /// How many there are.
+    #[inline(always)]
+    pub(super) const fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// A warp: where the block of a place is.
+    ///
+    /// # Safety
+    ///
+    /// All lanes come together, and the list has the place.
+    #[inline(always)]
+    pub(super) unsafe fn of(&self, place: u32) -> u32 {
+        // SAFETY: the caller's promise.
+        unsafe { of_place(place, |part| self.slots[part]) }
+    }
+}
+
+/// A lane's place of each 32.
+#[inline(always)]
+fn place(part: usize) -> u32 {
+    part as u32 * warp::WARP_SIZE + warp::lane_id()
+}
+
+/// A warp: what the lane has there whose place it is, in that part.
+///
+/// # Safety
+///
+/// All lanes come together.
+#[inline(always)]
+unsafe fn of_place(place: u32, value: impl Fn(usize) -> u32) -> u32 {
+    let own = if place < warp::WARP_SIZE { value(0) } else { value(1) };
+    // SAFETY: the caller brings all lanes together.
+    unsafe { warp::warp_shuffle_idx(u32::MAX, own, place % warp::WARP_SIZE, warp::WARP_SIZE).0 }
+}
+
+const _: () = assert!(PER_LANE == 2);

@@ -1,0 +1,31 @@
+use cuda_std::prelude::*;
+use msa_abi::AttendParams;
+
+use crate::attend_decode::scratch::Scratch;
+use crate::block_planes::BlockStages;
+use crate::queries::HEADS;
+use crate::softmax::Sums;
+
+/// Where everything is in the dynamic shared memory.
+#[derive(Clone, Copy)]
+pub(super) struct SharedPlan {
+    /// `[stages]` of `[BLOCK]` rows
+    pub(super) stages: BlockStages,
+    /// Of one row.
+    pub(super) scratch: Scratch,
+    /// `[topk][HEADS]`: see [`Parts`](super::parts::Parts)
+    pub(super) part_sums: SharedPtr<Sums>,
+    /// f32 `[topk][fragments of a block of threads][THREADS]` of 2
+    pub(super) part_values: SharedPtr<[f32; 2]>,
+}
+
+impl SharedPlan {
+    #[inline(always)]
+    pub(super) fn new(params: &AttendParams) -> Self {
+        let stages = BlockStages::new(shared::dynamic_shared(), params.stages);
+        let scratch = Scratch::new(stages.end(), 1);
+        let part_sums = scratch.end().cast::<Sums>();
+        let part_values = part_sums.add(params.topk * HEADS).cast();
+        Self { stages, scratch, part_sums, part_values }
+    }
+}
