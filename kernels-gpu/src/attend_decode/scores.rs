@@ -61,8 +61,8 @@ pub(super) unsafe fn weigh(
     }
     thread::sync_threads();
 
-    // SAFETY: that was the barrier behind the writing of the maxima.
     let references: [f32; 2] = from_fn(|half| {
+        // SAFETY: that was the barrier behind the writing of the maxima.
         reference(unsafe { block_maximum(row, part.row + 8 * half as u32, scratch) })
     });
     let mut sums = [0.0_f32; 2];
