@@ -22,7 +22,7 @@ pub(crate) struct GroupRing<const GROUPS: u32> {
 /// Warps of a group.
 pub(crate) const GROUP_WARPS: u32 = 4;
 
-/// Threads that copy.
+/// Threads that copy: a warpgroup, since only as one can they give registers back.
 pub(crate) const COPY_THREADS: u32 = GROUP_WARPS * warp::WARP_SIZE;
 
 impl<const GROUPS: u32> GroupRing<GROUPS> {
@@ -153,9 +153,15 @@ impl<const GROUPS: u32> User<GROUPS> {
         // SAFETY: the barrier is made, and in the phase of this tile or the next, for which the tile must be used first.
         unsafe { wait(self.ring.arrived.add(stage).address(), self.phases >> stage) };
         self.phases ^= 1 << stage;
-        self.stage = self.ring.after(stage);
+        self.skip();
         ptx::fence_proxy_async();
         Arrived { tile: self.ring.stages.nth(stage), used: self.ring.used.add(stage) }
+    }
+
+    /// A warp: passes over the next tile, which its group does not use.
+    #[inline(always)]
+    pub(crate) const fn skip(&mut self) {
+        self.stage = self.ring.after(self.stage);
     }
 }
 
