@@ -2,19 +2,21 @@ use crate::{BLOCK, BatchParams, CacheParams, DevicePtr, HEAD_DIM, IdOrder};
 
 /// Parameters of the kernels that score blocks.
 ///
-/// `index_decode` writes scores, from which [`block_topk`](crate::BlockTopkParams) selects. `index_prefill` selects
-/// on the way; where the keys of a row are split, `index_merge` follows it and selects from what each part has
+/// `index_decode` writes scores, from which [`block_topk`](crate::BlockTopkParams) selects. `index_prefill` and
+/// `index_prefill_hopper` select on the way; where the keys of a row are split, `index_merge` follows it and selects from what each part has
 /// selected.
 ///
 /// | kernel | grid | block | dynamic shared memory |
 /// | --- | --- | --- | --- |
 /// | `index_decode` | `(batch * pair_tiles, splits)` | [`THREADS`](Self::THREADS) | [`decode_shared_bytes`](Self::decode_shared_bytes) |
 /// | `index_prefill` | `(batch * pair_tiles, splits)` | [`THREADS`](Self::THREADS) | [`prefill_shared_bytes`](Self::prefill_shared_bytes) |
+/// | `index_prefill_hopper`: the same, on compute capability 9.0 | the same | [`HOPPER_PREFILL_THREADS`](Self::HOPPER_PREFILL_THREADS) | [`hopper_prefill_shared_bytes`](Self::hopper_prefill_shared_bytes) |
 /// | `index_merge`, if `splits > 1` | `(rows, index_heads)` | [`MERGE_THREADS`](Self::MERGE_THREADS) | none |
 ///
 /// A *pair* is a row and an index head: pair `row * index_heads + head`, counted from the request's first row. A tile
-/// has [`DECODE_PAIRS`](Self::DECODE_PAIRS) or [`PREFILL_PAIRS`](Self::PREFILL_PAIRS) successive pairs of a request.
-/// What is selected does not depend on `splits` or `stages`. Any number of splits will do, also more than there are
+/// has [`DECODE_PAIRS`](Self::DECODE_PAIRS), [`PREFILL_PAIRS`](Self::PREFILL_PAIRS) or
+/// [`HOPPER_PREFILL_PAIRS`](Self::HOPPER_PREFILL_PAIRS) successive pairs of a request, as the kernel's name tells.
+/// What is selected does not depend on the kernel, `splits` or `stages`. Any number of splits will do, also more than there are
 /// blocks; no horizon has more than [`MAX_BLOCKS`](crate::MAX_BLOCKS) of these.
 ///
 /// Blocks of threads begin in the order of the grid, the first direction fastest. So the tiles of a request, all of
@@ -36,7 +38,7 @@ pub struct IndexParams {
     pub q_head_stride: u64,
     /// `index_decode` alone: f32 `[index_heads, rows, score_stride]`, the scores before any block is forced
     pub scores: DevicePtr<f32>,
-    /// `index_prefill` and `index_merge`: i32 `[index_heads, rows, topk]`, the result
+    /// All others: i32 `[index_heads, rows, topk]`, the result
     pub block_ids: DevicePtr<i32>,
     /// The same, if `splits > 1`: u64 `[splits, index_heads, rows, topk]`, what each part has selected
     pub partial_keys: DevicePtr<u64>,
@@ -51,7 +53,7 @@ pub struct IndexParams {
     /// Tiles of pairs that a request may have.
     pub pair_tiles: u32,
     /// Blocks, or of `index_decode` parts of blocks, that are in shared memory at a time, up to
-    /// [`MAX_STAGES`](Self::MAX_STAGES): at least 1, or of `index_decode` 2.
+    /// [`MAX_STAGES`](Self::MAX_STAGES): at least 1 of `index_prefill`, and 2 of others.
     pub stages: u32,
     /// Ids that each row selects, 1 to [`MAX_TOPK`](crate::MAX_TOPK).
     pub topk: u32,
@@ -76,6 +78,15 @@ impl IndexParams {
     /// Pairs of a tile of `index_prefill`.
     pub const PREFILL_PAIRS: u32 = 128;
 
+    /// Threads of a block of `index_prefill_hopper`: a warp for each 32 pairs of the tile, and four that copy.
+    pub const HOPPER_PREFILL_THREADS: u32 = Self::HOPPER_PREFILL_PAIRS + 128;
+
+    /// Pairs of a tile of `index_prefill_hopper`: 128 for each of two warpgroups.
+    pub const HOPPER_PREFILL_PAIRS: u32 = 256;
+
+    /// Bytes of a stage's barriers in `index_prefill_hopper`.
+    pub const STAGE_BARRIER_BYTES: u32 = 24;
+
     /// Most stages.
     pub const MAX_STAGES: u32 = 6;
 
@@ -99,6 +110,19 @@ impl IndexParams {
     /// Dynamic shared memory of a launch of `index_prefill`, in bytes.
     pub const fn prefill_shared_bytes(topk: u32, stages: u32) -> u32 {
         stages * Self::PREFILL_STAGE_BYTES + topk * Self::PREFILL_ID_BYTES
+    }
+
+    /// Bytes that each pair has in `index_prefill_hopper`: at first for its query, then for its ids.
+    pub const fn hopper_pair_bytes(topk: u32) -> u32 {
+        let query = (HEAD_DIM * size_of::<u16>()) as u32;
+        let ids = topk * size_of::<u64>() as u32;
+        if ids < query { query } else { ids }
+    }
+
+    /// Dynamic shared memory of a launch of `index_prefill_hopper`, in bytes.
+    pub const fn hopper_prefill_shared_bytes(topk: u32, stages: u32) -> u32 {
+        stages * (Self::PREFILL_STAGE_BYTES + Self::STAGE_BARRIER_BYTES)
+            + Self::HOPPER_PREFILL_PAIRS * Self::hopper_pair_bytes(topk)
     }
 }
 

@@ -10,6 +10,8 @@ pub enum Kernel {
     BlockTopk,
     /// Scores and selects blocks for many new tokens of a request.
     IndexPrefill,
+    /// The same by the matrix instructions of compute capability 9.0.
+    IndexPrefillHopper,
     /// Selects from what parts of a row's blocks have selected.
     IndexMerge,
     /// Attends to few new tokens of each request.
@@ -28,10 +30,11 @@ pub enum Kernel {
 
 impl Kernel {
     /// All kernels, in the order of their declaration.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::IndexDecode,
         Self::BlockTopk,
         Self::IndexPrefill,
+        Self::IndexPrefillHopper,
         Self::IndexMerge,
         Self::AttendDecode,
         Self::AttendCombine,
@@ -47,6 +50,7 @@ impl Kernel {
             Self::IndexDecode => "index_decode",
             Self::BlockTopk => "block_topk",
             Self::IndexPrefill => "index_prefill",
+            Self::IndexPrefillHopper => "index_prefill_hopper",
             Self::IndexMerge => "index_merge",
             Self::AttendDecode => "attend_decode",
             Self::AttendCombine => "attend_combine",

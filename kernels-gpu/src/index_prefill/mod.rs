@@ -17,6 +17,9 @@
 //! A block's score is computed as by [`index_decode`](crate::index_decode), and so has the same bits.
 
 mod heap;
+// Instructions of this architecture alone.
+#[cfg(any(not(target_arch = "nvptx64"), target_feature = "sm_90a"))]
+pub mod hopper;
 mod selection;
 mod shared_plan;
 
@@ -80,7 +83,7 @@ pub unsafe fn index_prefill(params: IndexParams) {
         let mut ring = Ring::<_, { IndexParams::THREADS }, _>::new(keys, plan.stages);
         ring.start_first();
         let_next_begin();
-        (ring, queries(&params, tile, first_pair, plan.stages.last()))
+        (ring, queries(&params, tile, first_pair, plan.stages.last(), first_pair))
     };
 
     let horizons: [[u32; 2]; FRAGMENTS] =
@@ -88,8 +91,9 @@ pub unsafe fn index_prefill(params: IndexParams) {
     let (shortest, longest) =
         (tile.horizon(first_pair), tile.longest_horizon(first_pair, WARP_PAIRS));
     let own_pair = pair(part.column as usize / 4, part.column as usize / 2 % 2, part);
-    // SAFETY: the plan is this block's.
-    let mut selection = unsafe { Selection::new(&params, tile, first_pair + own_pair, plan) };
+    // SAFETY: the plan has room for so many keys of each lane.
+    let mut selection =
+        unsafe { Selection::new(&params, tile, first_pair + own_pair, plan.keys()) };
     for block in begin..end {
         // SAFETY: all threads come here for each block in turn.
         let keys = unsafe { ring.arrived() };
@@ -99,13 +103,15 @@ pub unsafe fn index_prefill(params: IndexParams) {
             // SAFETY: all lanes of the warp are together.
             let products = unsafe { products(&queries, keys, row) };
             let first_key = block * BLOCK as u32 + row;
-            if first_key + AT_ONCE <= shortest {
-                join(&mut maxima, &products, |_, _, product| product * params.scale);
-            } else {
-                join(&mut maxima, &products, |[fragment, half], key, product| {
-                    let is_seen = first_key + part.column + key < horizons[fragment][half];
-                    if is_seen { product * params.scale } else { f32::NEG_INFINITY }
-                });
+            let is_whole = first_key + AT_ONCE <= shortest;
+            for (fragment, maxima) in maxima.iter_mut().enumerate() {
+                let products = &products[fragment];
+                if is_whole {
+                    join(maxima, products, |_, _, product| product * params.scale);
+                } else {
+                    let first_key = first_key + part.column;
+                    join_seen(maxima, products, horizons[fragment], first_key, params.scale);
+                }
             }
             row += AT_ONCE;
         }
@@ -134,7 +140,7 @@ const fn pair(fragment: usize, half: usize, part: Part) -> u32 {
     16 * fragment as u32 + 8 * half as u32 + part.row
 }
 
-/// A warp: its queries, by way of the rows of a tile that have its pairs' numbers.
+/// A warp: its queries, by way of the rows of a tile from `row` on, a multiple of 8.
 ///
 /// # Safety
 ///
@@ -145,17 +151,19 @@ unsafe fn queries(
     tile: PairTile,
     first_pair: u32,
     place: RowTile,
+    row: u32,
 ) -> Queries {
     let mut at = warp::lane_id();
     // SAFETY: the caller's promise. Each lane writes places of its own, and the warp meets before they are read.
     unsafe {
         while at < WARP_PAIRS * RowTile::CHUNKS {
-            let (pair, chunk) = (first_pair + at / RowTile::CHUNKS, at % RowTile::CHUNKS);
-            place.chunk(pair, chunk).write(tile.query(params, pair, chunk));
+            let (nth, chunk) = (at / RowTile::CHUNKS, at % RowTile::CHUNKS);
+            let query = tile.query(params, first_pair + nth, chunk);
+            place.chunk(row + nth, chunk).write(query);
             at += warp::WARP_SIZE;
         }
         warp::sync_warp(u32::MAX);
-        from_fn(|fragment| from_fn(|step| place.a(first_pair + 16 * fragment as u32, step as u32)))
+        from_fn(|fragment| from_fn(|step| place.a(row + 16 * fragment as u32, step as u32)))
     }
 }
 
@@ -183,20 +191,36 @@ unsafe fn products(queries: &Queries, keys: RowTile, first: u32) -> Products {
     products
 }
 
-/// One lane: the maxima of its pairs, and of what `score` makes of their products. It is told which pair it is, and
-/// which key, as counted from the lane's first.
+/// One lane: the maxima of two pairs, and of what `score` makes of their products with some keys. It is told which of the
+/// pairs it is, and which key, as counted from the lane's first.
 #[inline(always)]
-fn join(maxima: &mut Maxima, products: &Products, score: impl Fn([usize; 2], u32, f32) -> f32) {
-    for (fragment, products) in products.iter().enumerate() {
-        for (tile, products) in products.iter().enumerate() {
-            for (at, product) in products.iter().enumerate() {
-                let key = 8 * tile as u32 + at as u32 % 2;
-                let score = score([fragment, at / 2], key, *product);
-                // Of NaN and a number this is the number.
-                maxima[fragment][at / 2] = maxima[fragment][at / 2].max(score);
-            }
+fn join<const TILES: usize>(
+    maxima: &mut [f32; 2],
+    products: &[[f32; 4]; TILES],
+    score: impl Fn(usize, u32, f32) -> f32,
+) {
+    for (tile, products) in products.iter().enumerate() {
+        let first = 8 * tile as u32;
+        for (half, max) in maxima.iter_mut().enumerate() {
+            let [a, b] = [products[2 * half], products[2 * half + 1]];
+            // Of NaN and a number this is the number.
+            *max = max.max(score(half, first, a).max(score(half, first + 1, b)));
         }
     }
+}
+
+/// One lane: the same of the scores of those keys that the pairs see, of which the lane's first is `first_key`.
+#[inline(always)]
+fn join_seen<const TILES: usize>(
+    maxima: &mut [f32; 2],
+    products: &[[f32; 4]; TILES],
+    horizons: [u32; 2],
+    first_key: u32,
+    scale: f32,
+) {
+    join(maxima, products, |half, key, product| {
+        if first_key + key < horizons[half] { product * scale } else { f32::NEG_INFINITY }
+    });
 }
 
 /// A warp: of each pair the largest of what its four lanes have. Of their four pairs the lanes get one each: the last

@@ -2,7 +2,6 @@ use cuda_std::prelude::*;
 use msa_abi::{BLOCK, IdOrder, IndexParams};
 
 use super::heap::Heap;
-use super::shared_plan::SharedPlan;
 use crate::pair_tile::{Pair, PairTile};
 use crate::select::{Forced, Key, ScoreRank};
 
@@ -21,17 +20,17 @@ pub(super) struct Selection {
 }
 
 impl Selection {
-    /// A lane: nothing yet, of the `nth` pair of a tile.
+    /// A lane: nothing yet, of the `nth` pair of a tile. `keys` is the first key of the pair; the next one is 32 on.
     ///
     /// # Safety
     ///
-    /// `params` are the kernel's, and the plan is the block's.
+    /// `params` are the kernel's. There is room for as many keys as are selected, and nobody but the lane touches it.
     #[inline(always)]
     pub(super) unsafe fn new(
         params: &IndexParams,
         tile: PairTile,
         nth: u32,
-        plan: SharedPlan,
+        keys: SharedPtr<Key>,
     ) -> Self {
         let Pair { row, head } = tile.pair(nth).unwrap_or(Pair { row: 0, head: 0 });
         let horizon = tile.horizon(nth);
@@ -40,10 +39,10 @@ impl Selection {
             horizon,
             line: head * params.batch.rows + tile.request.first_row + row,
             forced: Forced::new(blocks, params.init_blocks, params.local_blocks),
-            // SAFETY: the plan has room for so many keys of each lane.
-            heap: unsafe { Heap::new(plan.keys(), params.topk) },
+            // SAFETY: the caller promises the room.
+            heap: unsafe { Heap::new(keys, params.topk) },
             last: Key::LAST,
-            keys: plan.keys(),
+            keys,
         }
     }
 

@@ -56,11 +56,15 @@ impl Least {
                 Self::of_scoring(&requests, heads, IndexParams::DECODE_PAIRS, lengths + scores())
             }
             (Kernel::BlockTopk, Params::BlockTopk(_)) => Self::bytes(lengths + scores() + ids),
-            (Kernel::IndexPrefill, Params::Index(params)) => {
+            (Kernel::IndexPrefill | Kernel::IndexPrefillHopper, Params::Index(params)) => {
+                let pairs = match launch.kernel {
+                    Kernel::IndexPrefill => IndexParams::PREFILL_PAIRS,
+                    _ => IndexParams::HOPPER_PREFILL_PAIRS,
+                };
                 // An id, or the key of what a part has selected.
                 let result =
                     if params.splits > 1 { 2 * ids * u64::from(params.splits) } else { ids };
-                Self::of_scoring(&requests, heads, IndexParams::PREFILL_PAIRS, lengths + result)
+                Self::of_scoring(&requests, heads, pairs, lengths + result)
             }
             (Kernel::IndexMerge, Params::Index(params)) => {
                 Self::bytes(2 * ids * u64::from(params.splits) + ids)

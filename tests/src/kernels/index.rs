@@ -10,6 +10,15 @@ use msa_abi::{BlockTopkParams, DevicePtr, IndexParams};
 use super::step::Step;
 use crate::oracle;
 
+/// A kernel that selects on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kernel {
+    /// `index_prefill`, of every file.
+    Portable,
+    /// `index_prefill_hopper`, of `msa_sm_90a.ptx`.
+    Hopper,
+}
+
 /// How the work is split.
 #[derive(Clone, Copy, Debug)]
 pub struct Split {
@@ -30,7 +39,7 @@ pub struct Scored {
     pub counters: Vec<Counters>,
 }
 
-/// What `index_prefill` and, where the work is split, `index_merge` gave.
+/// What a [`Kernel`] and, where the work is split, `index_merge` gave.
 #[derive(Clone, Debug)]
 pub struct Selected {
     /// i32 `[index_heads, rows, topk]`
@@ -107,6 +116,7 @@ pub fn decode(
 /// # Panics
 /// If there is no such file or device, or the trace has no indexer's operands.
 pub fn prefill(
+    kernel: Kernel,
     trace: &Trace,
     padding: u32,
     target: (&str, &str),
@@ -114,12 +124,28 @@ pub fn prefill(
     order: Order,
 ) -> Result<Selected, Fault> {
     let mut step = Step::indexer(target, trace, padding);
-    let params = params(&step, trace, split, IndexParams::PREFILL_PAIRS);
+    type Shared = fn(u32, u32) -> u32;
+    let (name, pairs, threads, shared): (_, _, _, Shared) = match kernel {
+        Kernel::Portable => (
+            "index_prefill",
+            IndexParams::PREFILL_PAIRS,
+            IndexParams::THREADS,
+            IndexParams::prefill_shared_bytes,
+        ),
+        Kernel::Hopper => (
+            "index_prefill_hopper",
+            IndexParams::HOPPER_PREFILL_PAIRS,
+            IndexParams::HOPPER_PREFILL_THREADS,
+            IndexParams::hopper_prefill_shared_bytes,
+        ),
+    };
+    let params = params(&step, trace, split, pairs);
     let launch = Launch {
-        dynamic_shared: IndexParams::prefill_shared_bytes(params.topk, split.stages),
+        block: [threads, 1, 1],
+        dynamic_shared: shared(params.topk, split.stages),
         ..launch(&params)
     };
-    let mut counters = vec![step.launch("index_prefill", &launch, order, &params)?];
+    let mut counters = vec![step.launch(name, &launch, order, &params)?];
     if split.splits > 1 {
         let launch = Launch {
             grid: [params.batch.rows, params.index_heads, 1],

@@ -7,8 +7,10 @@ use msa::{BLOCK, HEAD_DIM, IdOrder, Selection};
 use msa_tests::check::wrong_lists;
 use msa_tests::generate::{Recipe, Request, Values};
 use msa_tests::kernels::FILES;
-use msa_tests::kernels::index::{Scored, Selected, Split, UNWRITTEN, decode, prefill};
+use msa_tests::kernels::index::{Kernel, Scored, Selected, Split, UNWRITTEN, decode, prefill};
 use msa_tests::oracle;
+
+const BOTH: [Kernel; 2] = [Kernel::Portable, Kernel::Hopper];
 
 fn requests(requests: &[(usize, usize)]) -> Vec<Request> {
     requests.iter().map(|(new_tokens, cached)| Request::new(*new_tokens, *cached)).collect()
@@ -167,14 +169,15 @@ fn decode_reads_each_key_once_and_waits_for_no_bank() {
 }
 
 fn run_prefill(
+    kernel: Kernel,
     trace: &Trace,
     padding: u32,
     target: (&str, &str),
     split: Split,
     order: Order,
 ) -> Selected {
-    let what = format!("{target:?}, {split:?}, {order:?}");
-    let selected = prefill(trace, padding, target, split, order)
+    let what = format!("{kernel:?}, {target:?}, {split:?}, {order:?}");
+    let selected = prefill(kernel, trace, padding, target, split, order)
         .unwrap_or_else(|fault| panic!("{what}: {fault}"));
     judge_ids(trace, &selected.block_ids, &what);
     selected
@@ -188,8 +191,15 @@ fn prefill_is_right_on_every_device() {
     let exact = exact(5, 2, &batch).trace();
     for (seed, target) in (0..).zip(FILES) {
         let order = Order::Random(seed);
-        run_prefill(&normal, 3, target, Split { splits: 1, stages: 2 }, Order::InTurn);
-        run_prefill(&exact, 2, target, Split { splits: 3, stages: 2 }, order);
+        let kernel = Kernel::Portable;
+        run_prefill(kernel, &normal, 3, target, Split { splits: 1, stages: 2 }, Order::InTurn);
+        run_prefill(kernel, &exact, 2, target, Split { splits: 3, stages: 2 }, order);
+    }
+    let kernel = Kernel::Hopper;
+    run_prefill(kernel, &normal, 3, FILES[1], Split { splits: 1, stages: 2 }, Order::InTurn);
+    for seed in 0..3 {
+        let order = Order::Random(seed);
+        run_prefill(kernel, &exact, 2, FILES[1], Split { splits: 3, stages: 2 }, order);
     }
 }
 
@@ -204,9 +214,14 @@ fn prefill_selects_what_decode_does_however_it_is_split() {
     let trace = recipe.trace();
     let scored = run_decode(&trace, 0, FILES[1], Split { splits: 1, stages: 2 }, Order::InTurn);
     for (splits, stages) in [(1, 1), (1, 6), (2, 3), (3, 4), (5, 5), (7, 2), (60, 1)] {
-        let split = Split { splits, stages };
-        let selected = run_prefill(&trace, 0, FILES[1], split, Order::Random(splits.into()));
-        assert_eq!(selected.block_ids, scored.block_ids, "{split:?}");
+        for kernel in BOTH {
+            // A block of the one has at least two stages, and room for five.
+            let stages = if kernel == Kernel::Hopper { stages.clamp(2, 5) } else { stages };
+            let split = Split { splits, stages };
+            let order = Order::Random(splits.into());
+            let selected = run_prefill(kernel, &trace, 0, FILES[1], split, order);
+            assert_eq!(selected.block_ids, scored.block_ids, "{kernel:?}, {split:?}");
+        }
     }
 }
 
@@ -228,7 +243,9 @@ fn lists_of_every_length_and_order_are_right() {
             };
             for splits in [1, 4] {
                 let split = Split { splits, stages: 2 };
-                run_prefill(&recipe.trace(), 1, FILES[1], split, Order::Random(seed));
+                for kernel in BOTH {
+                    run_prefill(kernel, &recipe.trace(), 1, FILES[1], split, Order::Random(seed));
+                }
             }
         }
     }
@@ -241,7 +258,9 @@ fn padding_selects_nothing_whoever_else_is_there() {
         for (splits, id_order) in [(1, IdOrder::Score), (3, IdOrder::Ascending)] {
             let recipe = Recipe { selection: selection(40, 0, 1, id_order), ..exact(8, 2, batch) };
             let split = Split { splits, stages: 2 };
-            run_prefill(&recipe.trace(), 300, FILES[1], split, Order::Random(1));
+            for kernel in BOTH {
+                run_prefill(kernel, &recipe.trace(), 300, FILES[1], split, Order::Random(1));
+            }
             run_decode(&recipe.trace(), 300, FILES[1], split, Order::Random(2));
         }
     }
@@ -256,7 +275,8 @@ fn the_longest_lists_fit_the_smallest_device() {
     };
     let trace = recipe.trace();
     for splits in [1, 3] {
-        run_prefill(&trace, 1, FILES[4], Split { splits, stages: 1 }, Order::Random(3));
+        let split = Split { splits, stages: 1 };
+        run_prefill(Kernel::Portable, &trace, 1, FILES[4], split, Order::Random(3));
     }
 }
 
@@ -269,7 +289,9 @@ fn no_row_of_prefill_sees_a_later_key() {
     };
     for splits in [1, 2] {
         let split = Split { splits, stages: 2 };
-        run_prefill(&recipe.trace(), 0, FILES[1], split, Order::InTurn);
+        for kernel in BOTH {
+            run_prefill(kernel, &recipe.trace(), 0, FILES[1], split, Order::InTurn);
+        }
     }
 }
 
@@ -283,7 +305,9 @@ fn prefill_of_several_heads_and_layers_is_right() {
             ..exact(seed, index_heads, &[(70, 700), (0, 9), (2, 126), (1, 383)])
         };
         let split = Split { splits: 1 + seed as u32 % 2, stages: 3 };
-        run_prefill(&recipe.trace(), 200, FILES[1], split, Order::Random(seed));
+        for kernel in BOTH {
+            run_prefill(kernel, &recipe.trace(), 200, FILES[1], split, Order::Random(seed));
+        }
     }
 }
 
@@ -292,7 +316,26 @@ fn prefill_passes_over_keys_that_are_no_numbers() {
     for seed in 0..3 {
         let trace = with_hostile_keys(exact(seed, 2, &[(75, 2000), (10, 500)]).trace());
         let split = Split { splits: 1 + seed as u32, stages: 2 };
-        run_prefill(&trace, 1, FILES[1], split, Order::Random(seed));
+        for kernel in BOTH {
+            run_prefill(kernel, &trace, 1, FILES[1], split, Order::Random(seed));
+        }
+    }
+}
+
+#[test]
+fn scales_of_every_sign_select_what_decode_does() {
+    for (seed, scale) in (0..).zip([-0.25, 0.0, -0.0, 1e-40]) {
+        let mut trace = with_hostile_keys(exact(seed, 1, &[(140, 3000), (10, 100)]).trace());
+        let BlockIds::Indexer(inputs) = &mut trace.block_ids else {
+            panic!("a recipe gives the indexer's operands");
+        };
+        inputs.index_scale = scale;
+        let split = Split { splits: 1, stages: 2 };
+        let scored = run_decode(&trace, 0, FILES[1], split, Order::InTurn);
+        for kernel in BOTH {
+            let selected = run_prefill(kernel, &trace, 0, FILES[1], split, Order::Random(seed));
+            assert_eq!(selected.block_ids, scored.block_ids, "{kernel:?}, {scale}");
+        }
     }
 }
 
@@ -301,10 +344,12 @@ fn a_full_tile_multiplies_little_in_vain() {
     let (rows, cached) = (128, 8192);
     let trace = Recipe { requests: requests(&[(rows, cached)]), ..Recipe::default() }.trace();
     let split = Split { splits: 1, stages: 2 };
-    let selected = run_prefill(&trace, 0, FILES[1], split, Order::InTurn);
-    let counters = &selected.counters[0];
-    let issued: u64 = counters.mma_flops.values().sum();
     let seen: usize = (0..rows).map(|row| cached + row + 1).sum();
-    let useful = (2 * HEAD_DIM * seen) as f64 / issued as f64;
-    assert!(useful >= 0.9, "{useful}");
+    for kernel in BOTH {
+        let selected = run_prefill(kernel, &trace, 0, FILES[1], split, Order::InTurn);
+        let counters = &selected.counters[0];
+        let issued: u64 = counters.mma_flops.values().sum();
+        let useful = (2 * HEAD_DIM * seen) as f64 / issued as f64;
+        assert!(useful >= 0.9, "{kernel:?}: {useful}");
+    }
 }

@@ -200,6 +200,11 @@ fn assert_work(launch: &Launch, step: &Step) {
             assert_covered(pairs, params.pair_tiles, IndexParams::PREFILL_PAIRS);
             assert!((1..=IndexParams::MAX_STAGES).contains(&params.stages));
         }
+        (Kernel::IndexPrefillHopper, Params::Index(params)) => {
+            assert_eq!([x, y, z], [batch * params.pair_tiles, params.splits, 1]);
+            assert_covered(pairs, params.pair_tiles, IndexParams::HOPPER_PREFILL_PAIRS);
+            assert!((2..=IndexParams::MAX_STAGES).contains(&params.stages));
+        }
         (Kernel::IndexMerge, Params::Index(params)) => {
             assert!([x, y, z] == [rows, heads, 1] && params.splits > 1);
         }
@@ -236,8 +241,8 @@ fn assert_work(launch: &Launch, step: &Step) {
 
 /// Where the indexer splits tiles, all blocks of threads have room on the device at a time.
 fn assert_at_once(launch: &Launch, device: &Device) {
-    if let (Kernel::IndexDecode | Kernel::IndexPrefill, Params::Index(params)) =
-        (launch.kernel, launch.params)
+    if let Params::Index(params) = launch.params
+        && launch.kernel != Kernel::IndexMerge
         && params.splits > 1
     {
         // The driver takes 1 KiB of each block.

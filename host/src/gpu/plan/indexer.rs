@@ -87,11 +87,12 @@ impl IndexerProblem {
 
     /// A selection on the way, and where the blocks are split one from what the parts have selected.
     fn prefill(&self, device: &Device, workspace: Workspace) -> Result<Plan, Error> {
+        let kernel = Prefill::of(device);
         let topk = self.selection.topk as u32;
-        let shared = |stages| IndexParams::prefill_shared_bytes(topk, stages);
-        let stages = tuning::MIN_PREFILL_STAGES..=IndexParams::MAX_STAGES;
-        let fit = Fit::new(Kernel::IndexPrefill, device, tuning::INDEX_BLOCKS, stages, shared)?;
-        let (pair_tiles, tiles) = self.tiles(IndexParams::PREFILL_PAIRS);
+        let shared = |stages| (kernel.shared_bytes)(topk, stages);
+        let stages = kernel.min_stages..=IndexParams::MAX_STAGES;
+        let fit = Fit::new(kernel.kernel, device, kernel.blocks, stages, shared)?;
+        let (pair_tiles, tiles) = self.tiles(kernel.pairs);
         let splits = fit.splits(device, tiles, most_prefill_splits(self.cache.table_width));
 
         let mut parts = Parts::of(workspace);
@@ -104,10 +105,10 @@ impl IndexerProblem {
         let params =
             IndexParams { partial_keys, splits, pair_tiles, stages: fit.stages, ..self.params() };
         let select = Launch {
-            kernel: Kernel::IndexPrefill,
+            kernel: kernel.kernel,
             grid: grid([tiles, splits.into(), 1]),
             cluster: 1,
-            threads: IndexParams::THREADS,
+            threads: kernel.threads,
             dynamic_shared: shared(fit.stages),
             programmatic_stream_serialization: false,
             params: Params::Index(params),
@@ -155,6 +156,45 @@ impl IndexerProblem {
             init_blocks: forced(self.selection.init_blocks),
             local_blocks: forced(self.selection.local_blocks),
             id_order: self.selection.id_order,
+        }
+    }
+}
+
+/// A kernel that scores and selects on the way, as a plan sees it.
+struct Prefill {
+    kernel: Kernel,
+    threads: u32,
+    /// Pairs of a tile.
+    pairs: u32,
+    /// Most blocks of threads on a multiprocessor.
+    blocks: u32,
+    min_stages: u32,
+    /// Of as many selected ids and stages.
+    shared_bytes: fn(u32, u32) -> u32,
+}
+
+impl Prefill {
+    /// The one that a device runs.
+    fn of(device: &Device) -> Self {
+        let hopper = Kernel::IndexPrefillHopper;
+        if device.has(hopper) {
+            Self {
+                kernel: hopper,
+                threads: IndexParams::HOPPER_PREFILL_THREADS,
+                pairs: IndexParams::HOPPER_PREFILL_PAIRS,
+                blocks: tuning::HOPPER_INDEX_BLOCKS,
+                min_stages: tuning::MIN_STAGES,
+                shared_bytes: IndexParams::hopper_prefill_shared_bytes,
+            }
+        } else {
+            Self {
+                kernel: Kernel::IndexPrefill,
+                threads: IndexParams::THREADS,
+                pairs: IndexParams::PREFILL_PAIRS,
+                blocks: tuning::INDEX_BLOCKS,
+                min_stages: tuning::MIN_PREFILL_STAGES,
+                shared_bytes: IndexParams::prefill_shared_bytes,
+            }
         }
     }
 }

@@ -9,6 +9,9 @@ pub(in crate::gpu) const MIN_PREFILL_STAGES: u32 = 1;
 /// ends or waits at a barrier while the other's copies arrive.
 pub(in crate::gpu) const INDEX_BLOCKS: u32 = 2;
 
+/// Blocks of `index_prefill_hopper` on a multiprocessor: one has its registers.
+pub(in crate::gpu) const HOPPER_INDEX_BLOCKS: u32 = 1;
+
 /// Fewest blocks of a table's width for each split of `index_decode`: a block of threads first loads its queries and
 /// fills its stages, and these are as much as three or four blocks of keys.
 pub(in crate::gpu) const MIN_DECODE_SHARE: u32 = 4;

@@ -1,6 +1,6 @@
 use cuda_std::prelude::*;
 
-use super::{GROUP_ROWS, GROUPS};
+use super::GROUP_ROWS;
 use crate::block_lists::BlockLists;
 use crate::div_rem::div_rem;
 use crate::share_out::share_out_to_warps;
@@ -50,12 +50,6 @@ impl Chosen {
     #[inline(always)]
     pub(super) fn by_group(self, nth: u32, group: u32) -> bool {
         self.rows(nth) >> (group * GROUP_ROWS) & ((1 << GROUP_ROWS) - 1) != 0
-    }
-
-    /// Warps that do not use the `nth` block.
-    #[inline(always)]
-    pub(super) fn others(self, nth: u32) -> u32 {
-        (0..GROUPS).map(|group| if self.by_group(nth, group) { 0 } else { GROUP_ROWS }).sum()
     }
 
     #[inline(always)]

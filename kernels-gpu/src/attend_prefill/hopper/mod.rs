@@ -33,7 +33,7 @@ use msa_abi::{AttendParams, BLOCK};
 
 use self::chosen::Chosen;
 use self::matrices::{scores, weighted_by_group};
-use self::plane_ring::PlaneRing;
+use self::plane_ring::{PlaneRing, copy_all};
 use self::shared_plan::SharedPlan;
 use super::ROWS;
 use super::total::Total;
@@ -42,6 +42,7 @@ use super::weights::Weights;
 use crate::attended::Attended;
 use crate::block_lists::{BlockLists, Slots};
 use crate::div_rem::div_rem;
+use crate::group_ring::COPY_THREADS;
 use crate::queries::QueryCopy;
 use crate::request::{Request, keys_before};
 use crate::softmax::magnitude;
@@ -51,9 +52,6 @@ const GROUP_ROWS: u32 = 4;
 
 /// Warpgroups that compute.
 const GROUPS: u32 = ROWS / GROUP_ROWS;
-
-/// Threads that copy: a warpgroup, since only as one can they give registers back.
-const COPY_THREADS: u32 = 128;
 
 /// Registers of a thread that copies, and of one that computes: of the 168 that each has at first.
 const REGISTERS: [u32; 2] = [40, 232];
@@ -95,7 +93,7 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
         // SAFETY: the lists hold blocks that the request has, whose pages exist; these are the warps that copy.
         unsafe {
             ptx::setmaxnreg_dec::<{ REGISTERS[0] }>();
-            ring.copy_all(&params.cache, kv_head, request, lists, chosen);
+            copy_all(ring, &params.cache, kv_head, request, lists, chosen);
         }
         return;
     }
@@ -106,15 +104,17 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
     let mut total = Total::NONE;
     for nth in 0..lists.len() {
         if !chosen.by_group(nth, group) {
+            planes.skip();
+            planes.skip();
             continue;
         }
         let block = lists.block(nth);
         // SAFETY: all lanes come together, and so do the warps of a group, which all have chosen the block or none. Both
         // planes are on their way, and nobody writes them before they are used.
         unsafe {
-            let keys = planes.arrived(2 * nth);
-            let products = scores(plan.queries, group, keys);
-            planes.used(2 * nth);
+            let keys = planes.next();
+            let products = scores(plan.queries, group, keys.tile);
+            keys.is_used();
 
             let visible = keys_before(request.position(first + row) + 1, block);
             let mut slots = Slots { first: 0, count: 0 };
@@ -124,15 +124,15 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
                 weights = Weights::of_products(products, visible, magnitude(params.scale_log2));
             }
 
-            let values = planes.arrived(2 * nth + 1);
+            let values = planes.next();
             // The first row of a group sees the least.
             let least = keys_before(request.position(first + group * GROUP_ROWS) + 1, block);
             let weighted = if least == BLOCK as u32 {
-                weighted_by_group(&weights, values)
+                weighted_by_group(&weights, values.tile)
             } else {
-                weighted(&weights, values, visible)
+                weighted(&weights, values.tile, visible)
             };
-            planes.used(2 * nth + 1);
+            values.is_used();
             for _ in 0..slots.count {
                 total.join(weights.sums, &weighted);
             }

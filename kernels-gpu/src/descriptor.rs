@@ -1,0 +1,19 @@
+//! How Hopper's matrix instructions are told of a tile in shared memory.
+
+use cuda_std::prelude::*;
+use msa_abi::BLOCK;
+
+use crate::row_tile::Chunk;
+
+/// From a panel of a tile of a block's rows to the next, in units of 16 bytes.
+pub(crate) const NEXT_PANEL: u64 = (BLOCK as u64 * 128) >> 4;
+
+/// The descriptor of a tile of a block's rows from one of them on, a multiple of 8, whose first chunk is given: a swizzle of
+/// 128 bytes, and eight rows are 1024 bytes from the next. Where rows are those of the product (`k`), elements of a panel
+/// run along the other dimension, and the next panel goes on there; where they are not, it is not asked for the panels.
+#[inline(always)]
+pub(crate) const fn of(row: SharedPtr<Chunk>) -> u64 {
+    const SWIZZLE_128: u64 = 1 << 62;
+    const EIGHT_ROWS: u64 = (1024 >> 4) << 32;
+    SWIZZLE_128 | EIGHT_ROWS | NEXT_PANEL << 16 | (row.address() >> 4) as u64
+}
