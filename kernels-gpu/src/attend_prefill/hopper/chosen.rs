@@ -1,6 +1,7 @@
 use cuda_std::prelude::*;
 
-use super::{GROUP_ROWS, GROUPS};
+use super::group::Group;
+use super::{GROUP_WARPS, GROUPS};
 use crate::block_lists::BlockLists;
 use crate::div_rem::div_rem;
 use crate::share_out::share_out_to_warps;
@@ -40,22 +41,17 @@ impl Chosen {
         Self { rows: memory }
     }
 
-    /// Whether a row has chosen the `nth` block.
+    /// Whether one of these rows, a bit for each, has chosen the `nth` block.
     #[inline(always)]
-    pub(super) fn by_row(self, nth: u32, row: u32) -> bool {
-        self.rows(nth) >> row & 1 != 0
+    pub(super) fn by_any_of(self, nth: u32, rows: u32) -> bool {
+        self.rows(nth) & rows != 0
     }
 
-    /// Whether a row of a warpgroup has: then the group uses the block.
+    /// Warps of groups that do not use the `nth` block, since none of their rows has chosen it.
     #[inline(always)]
-    pub(super) fn by_group(self, nth: u32, group: u32) -> bool {
-        self.rows(nth) >> (group * GROUP_ROWS) & ((1 << GROUP_ROWS) - 1) != 0
-    }
-
-    /// Warps that do not use the `nth` block.
-    #[inline(always)]
-    pub(super) fn others(self, nth: u32) -> u32 {
-        (0..GROUPS).map(|group| if self.by_group(nth, group) { 0 } else { GROUP_ROWS }).sum()
+    pub(super) fn others(self, nth: u32, groups: &[Group; GROUPS as usize]) -> u32 {
+        let warps = |group: &Group| if self.by_any_of(nth, group.bits()) { 0 } else { GROUP_WARPS };
+        groups.iter().map(warps).sum()
     }
 
     #[inline(always)]

@@ -2,7 +2,8 @@
 //!
 //! The tile is that of [`attend_prefill`](super::attend_prefill), and so is all arithmetic between the products. But a
 //! product is that of a *warpgroup*, four warps of a row each, with a block that any of their rows chose; and no barrier is
-//! common to all. One warpgroup copies planes to the ring of stages; the two others wait for the planes that they use, and
+//! common to all. The tile may have fewer rows, where tiles of eight would leave multiprocessors with nothing to do: then
+//! each warpgroup has half of them, and a product's other rows are in vain. One warpgroup copies planes to the ring of stages; the two others wait for the planes that they use, and
 //! say when they have used them. So each of these goes through its own blocks at its own pace, and while one computes weights the
 //! other multiplies.
 //!
@@ -23,6 +24,7 @@
 //! multiplied by zero: it may be NaN.
 
 mod chosen;
+mod group;
 mod matrices;
 mod plane_ring;
 mod shared_plan;
@@ -32,6 +34,7 @@ use cuda_std::ptx;
 use msa_abi::{AttendParams, BLOCK};
 
 use self::chosen::Chosen;
+use self::group::Group;
 use self::matrices::{scores, weighted_by_group};
 use self::plane_ring::PlaneRing;
 use self::shared_plan::SharedPlan;
@@ -46,11 +49,11 @@ use crate::queries::QueryCopy;
 use crate::request::{Request, keys_before};
 use crate::softmax::magnitude;
 
-/// Rows of a warpgroup.
-const GROUP_ROWS: u32 = 4;
+/// Warps of a warpgroup, each of which has a row at most.
+const GROUP_WARPS: u32 = 4;
 
 /// Warpgroups that compute.
-const GROUPS: u32 = ROWS / GROUP_ROWS;
+const GROUPS: u32 = ROWS / GROUP_WARPS;
 
 /// Threads that copy: a warpgroup, since only as one can they give registers back.
 const COPY_THREADS: u32 = 128;
@@ -69,11 +72,11 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
     let kv_head = thread::block_idx_y();
     // SAFETY: the grid is as the parameters tell.
     let request = unsafe { Request::load(&params.batch, request) };
-    let first = tile * ROWS;
+    let first = tile * params.tile_rows;
     if first >= request.rows {
         return; // A request with fewer tokens than others, or a slot of a bucket that is not used.
     }
-    let rows = ROWS.min(request.rows - first);
+    let rows = params.tile_rows.min(request.rows - first);
     let plan = SharedPlan::new(&params);
     let ring = PlaneRing::new(plan.stages, plan.barriers);
     // SAFETY: the caller vouches for the operands; all threads are here. The last barrier lies behind all that is written
@@ -91,21 +94,23 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
     };
 
     let warp = thread::thread_idx_x() / warp::WARP_SIZE;
-    if warp >= ROWS {
+    let groups = [0, 1].map(|nth| Group::new(nth, params.tile_rows));
+    if warp >= GROUPS * GROUP_WARPS {
         // SAFETY: the lists hold blocks that the request has, whose pages exist; these are the warps that copy.
         unsafe {
             ptx::setmaxnreg_dec::<{ REGISTERS[0] }>();
-            ring.copy_all(&params.cache, kv_head, request, lists, chosen);
+            ring.copy_all(&params.cache, kv_head, request, lists, chosen, &groups);
         }
         return;
     }
     // SAFETY: these are two warpgroups, and what they take the third has given.
     unsafe { ptx::setmaxnreg_inc::<{ REGISTERS[1] }>() };
-    let (group, row) = (warp / GROUP_ROWS, warp);
+    let group = Group::new(warp / GROUP_WARPS, params.tile_rows);
+    let (row, bit) = group.row(warp);
     let mut planes = ring.user(group);
     let mut total = Total::NONE;
     for nth in 0..lists.len() {
-        if !chosen.by_group(nth, group) {
+        if !chosen.by_any_of(nth, group.bits()) {
             continue;
         }
         let block = lists.block(nth);
@@ -119,14 +124,14 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
             let visible = keys_before(request.position(first + row) + 1, block);
             let mut slots = Slots { first: 0, count: 0 };
             let mut weights = Weights::NONE;
-            if chosen.by_row(nth, row) {
+            if chosen.by_any_of(nth, bit) {
                 slots = lists.slots(row, block);
                 weights = Weights::of_products(products, visible, magnitude(params.scale_log2));
             }
 
             let values = planes.arrived(2 * nth + 1);
             // The first row of a group sees the least.
-            let least = keys_before(request.position(first + group * GROUP_ROWS) + 1, block);
+            let least = keys_before(request.position(first + group.first) + 1, block);
             let weighted = if least == BLOCK as u32 {
                 weighted_by_group(&weights, values)
             } else {
@@ -138,7 +143,7 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
             }
         }
     }
-    if row < rows {
+    if bit != 0 && row < rows {
         let attended = Attended::new(&params);
         // SAFETY: the row is this warp's.
         unsafe {
@@ -152,7 +157,7 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
     }
 }
 
-// An attribute takes no constant; a warp has a row, and others copy.
+// An attribute takes no constant; a warp has a row at most, and others copy.
 const _: () = assert!(AttendParams::HOPPER_PREFILL_THREADS == 384);
 const _: () = assert!(ROWS * warp::WARP_SIZE + COPY_THREADS == 384);
 const _: () = assert!(ROWS * 32 * REGISTERS[1] + COPY_THREADS * REGISTERS[0] <= 384 * 168);

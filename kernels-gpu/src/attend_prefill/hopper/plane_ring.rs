@@ -3,7 +3,8 @@ use cuda_std::ptx;
 use msa_abi::{BLOCK, CacheParams};
 
 use super::chosen::Chosen;
-use super::{COPY_THREADS, GROUPS, ROWS};
+use super::group::Group;
+use super::{COPY_THREADS, GROUP_WARPS, GROUPS};
 use crate::block_copy::Plane;
 use crate::block_lists::BlockLists;
 use crate::block_planes::BlockStages;
@@ -49,7 +50,7 @@ impl PlaneRing {
                     ptx::mbarrier_init(self.arrived.add(nth).address(), COPY_THREADS);
                 }
                 for nth in 0..self.stages.count() {
-                    ptx::mbarrier_init(self.used.add(nth).address(), ROWS);
+                    ptx::mbarrier_init(self.used.add(nth).address(), GROUPS * GROUP_WARPS);
                 }
             }
         }
@@ -68,14 +69,15 @@ impl PlaneRing {
         request: Request,
         lists: BlockLists,
         chosen: Chosen,
+        groups: &[Group; GROUPS as usize],
     ) {
-        let thread = thread::thread_idx_x() - ROWS * warp::WARP_SIZE;
+        let thread = thread::thread_idx_x() - GROUPS * GROUP_WARPS * warp::WARP_SIZE;
         let planes = [Plane::new(cache, 0, kv_head), Plane::new(cache, 1, kv_head)];
         for nth in 0..2 * lists.len() {
             let entry = nth / 2;
             let plane = if nth.is_multiple_of(2) { planes[0] } else { planes[1] };
             let (page, keys) = (lists.page(entry), request.keys_in(lists.block(entry)));
-            let others = chosen.others(entry);
+            let others = chosen.others(entry, groups);
             let (phase, stage) = div_rem(nth, self.stages.count());
             let used = self.used.add(stage).address();
             // SAFETY: the barriers are made. That the plane has arrived is known only after the first thread has arrived
@@ -89,9 +91,9 @@ impl PlaneRing {
                 }
                 let to = self.stages.nth(stage);
                 plane.start_copy::<COPY_THREADS, { BLOCK as u32 }>(thread, page, 0, keys, to);
-                for group in 0..GROUPS {
-                    if chosen.by_group(entry, group) {
-                        let arrived = self.arrived.add(group * self.stages.count() + stage);
+                for group in groups {
+                    if chosen.by_any_of(entry, group.bits()) {
+                        let arrived = self.arrived.add(group.nth * self.stages.count() + stage);
                         ptx::cp_async_mbarrier_arrive_noinc(arrived.address());
                     }
                 }
@@ -101,8 +103,8 @@ impl PlaneRing {
 
     /// A warp of a group: what it needs to use planes.
     #[inline(always)]
-    pub(super) const fn user(self, group: u32) -> User {
-        let arrived = self.arrived.add(group * self.stages.count());
+    pub(super) const fn user(self, group: Group) -> User {
+        let arrived = self.arrived.add(group.nth * self.stages.count());
         User { ring: Self { arrived, ..self }, phases: 0 }
     }
 }
