@@ -117,11 +117,9 @@ impl AttendParams {
 
 impl AttendParams {
     /// Dynamic shared memory of a launch of `attend_prefill_hopper`, in bytes: that of `attend_prefill`, a stage more for
-    /// queries, barriers, and who has chosen each id.
+    /// queries, and barriers.
     pub const fn hopper_prefill_shared_bytes(topk: u32, stages: u32) -> u32 {
-        Self::prefill_shared_bytes(topk, stages + 1)
-            + stages * Self::STAGE_BARRIER_BYTES
-            + Self::PREFILL_ROWS * topk * size_of::<u32>() as u32
+        Self::prefill_shared_bytes(topk, stages + 1) + stages * Self::STAGE_BARRIER_BYTES
     }
 }
 

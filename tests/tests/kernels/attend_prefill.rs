@@ -125,6 +125,24 @@ fn tiles_of_any_size_give_the_same_bits() {
     }
 }
 
+/// So many blocks that their bitmap takes two turns; and the table has fewer than the request has.
+#[test]
+fn lists_over_more_than_a_million_tokens_are_in_order() {
+    let recipe =
+        Recipe { requests: requests(&[(10, 300)]), selection: topk(6), ..Recipe::default() };
+    let mut trace = recipe.trace();
+    // Those that are full.
+    let pages = trace.kv_page_table.data()[..2].to_vec();
+    let table = pages.into_iter().cycle().take(8200).collect();
+    trace.kv_page_table = Tensor::new([1, 8200], table);
+    trace.cache_lengths = vec![8200 * BLOCK as u32 + 300];
+    // The last one is not in the table.
+    let list = |row: i32| [8199, 31 + row, 8191, 0, 8192 + row % 3, 8200 - row % 2];
+    let ids = Tensor::new([1, 10, 6], (0..10).flat_map(list).collect());
+    let attended = run(HOPPER, &trace, &ids, FILES[1], 2, Order::Random(1));
+    judge_by_decode(&trace, &ids, &attended);
+}
+
 /// The step of some rows alone, the last ones of a request.
 fn last_rows(
     trace: &Trace,

@@ -117,8 +117,10 @@ fn prefill_of_attention_multiplies_little_in_vain_where_lists_overlap() {
             let read = costs[0].cache_of_tiles().expect("it reads keys and values");
             assert!((least..=1.0).contains(&useful), "{device}, keep {keep}: {useful}");
             assert!((1.0..=1.06).contains(&read), "{device}, keep {keep}: {read}");
-            // Sorting the lists has some.
-            assert!(costs[0].conflicts_per_access() < 1e-3);
+            // Lists have some: where they are sorted, or where several of their blocks have a word of the bitmap.
+            let conflicts = costs[0].conflicts_per_access();
+            let most = if kernel == Kernel::AttendPrefillHopper { 2e-2 } else { 1e-3 };
+            assert!(conflicts < most, "{device}, keep {keep}: {conflicts}");
         }
     }
 }

@@ -21,7 +21,7 @@ mod trap;
 mod vote;
 mod wgmma;
 
-pub use atom_shared::atom_shared_add_u32;
+pub use atom_shared::{atom_shared_add_u32, atom_shared_or_b32};
 pub use bar::{bar_sync_0, bar_warp_sync};
 pub use cp_async::{cp_async_cg_16, cp_async_commit_group, cp_async_wait_group};
 pub use cvt_bf16::cvt_rn_bf16x2_f32;

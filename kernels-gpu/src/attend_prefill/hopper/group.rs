@@ -1,4 +1,5 @@
 use super::{GROUP_WARPS, GROUPS};
+use crate::div_rem::div_rem;
 
 /// Which rows of a tile a warpgroup has: each of the two has half of them, one for each of its first warps. So a tile of
 /// few rows occupies both groups, and neither goes through blocks that the other's rows alone have chosen.
@@ -11,6 +12,13 @@ pub(super) struct Group {
     rows: u32,
 }
 
+/// Where a row of a tile is: in which group, and in which of its warps.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Place {
+    pub(super) group: u32,
+    pub(super) warp: u32,
+}
+
 impl Group {
     /// The `nth` group of a tile with room for `tile_rows` rows.
     #[inline(always)]
@@ -19,33 +27,44 @@ impl Group {
         Self { nth, first: nth * rows, rows }
     }
 
-    /// A bit for each of its rows, also of those that the tile has not.
+    /// Whether one of its warps has a row, where the tile has `rows`.
     #[inline(always)]
-    pub(super) const fn bits(self) -> u32 {
-        ((1 << self.rows) - 1) << self.first
-    }
-
-    /// The row of one of its warps, and the row's bit; none is set where the warp has no row.
-    #[inline(always)]
-    pub(super) const fn row(self, warp: u32) -> (u32, u32) {
-        let row = self.first + warp % GROUP_WARPS;
-        (row, self.bits() & 1 << row)
+    pub(super) const fn has_row(self, warp: u32, rows: u32) -> bool {
+        warp < self.rows && self.first + warp < rows
     }
 }
 
+impl Place {
+    /// Of a row of a tile with room for `tile_rows` rows.
+    #[inline(always)]
+    pub(super) const fn new(row: u32, tile_rows: u32) -> Self {
+        let (group, warp) = div_rem(row, tile_rows.div_ceil(GROUPS));
+        Self { group, warp }
+    }
+}
+
+// A warpgroup has a warp for each of its rows.
+const _: () = assert!(super::ROWS == GROUPS * GROUP_WARPS);
+
 #[cfg(test)]
 mod tests {
-    use super::super::{GROUP_WARPS, GROUPS};
-    use super::Group;
+    use super::super::{GROUP_WARPS, GROUPS, ROWS};
+    use super::{Group, Place};
 
     #[test]
-    fn each_row_of_a_tile_is_of_one_warp() {
-        for tile_rows in 1..=8 {
-            let warps = 0..GROUPS * GROUP_WARPS;
-            let bits = warps.map(|warp| Group::new(warp / GROUP_WARPS, tile_rows).row(warp).1);
-            let bits: Vec<u32> = bits.filter(|bit| *bit != 0).collect();
-            assert_eq!(bits.iter().sum::<u32>(), bits.iter().fold(0, |all, bit| all | bit));
-            assert_eq!(bits.iter().sum::<u32>() & ((1 << tile_rows) - 1), (1 << tile_rows) - 1);
+    fn each_row_of_a_tile_has_one_warp() {
+        for tile_rows in 1..=ROWS {
+            for rows in 1..=tile_rows {
+                let of_group = |group| {
+                    let warps = (0..GROUP_WARPS).map(move |warp| Place { group, warp });
+                    warps.filter(move |of| Group::new(group, tile_rows).has_row(of.warp, rows))
+                };
+                let warps: Vec<Place> = (0..GROUPS).flat_map(of_group).collect();
+                let places: Vec<Place> = (0..rows).map(|row| Place::new(row, tile_rows)).collect();
+                assert_eq!(warps, places);
+                let row = |of: &Place| Group::new(of.group, tile_rows).first + of.warp;
+                assert!(places.iter().map(row).eq(0..rows));
+            }
         }
     }
 }

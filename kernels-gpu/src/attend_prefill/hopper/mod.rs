@@ -9,8 +9,9 @@
 //!
 //! | step | warps 8 to 11 | warps 0 to 3, 4 to 7: a row each |
 //! | --- | --- | --- |
+//! | lists | | *all warps* load the rows' lists |
 //! | queries | | *all warps* copy the tile's queries to shared memory |
-//! | lists | | *all warps* sort each row's list, and make one of all blocks in them, with their pages and rows |
+//! | blocks | | *all warps* make one list of all blocks in those, by a bitmap, with their pages and rows |
 //! | registers | give back | take |
 //! | plane | wait until its stage *is used*, start the copy | |
 //! | scores | | K *has arrived*: products of the warpgroup's queries with all keys; K *is used* |
@@ -23,27 +24,28 @@
 //! A warp whose row does not see all of a block takes the weighted sum by itself, so that what it does not see is not
 //! multiplied by zero: it may be NaN.
 
-mod chosen;
 mod group;
 mod matrices;
 mod plane_ring;
 mod shared_plan;
+mod tile_blocks;
+mod tile_ids;
 
 use cuda_std::prelude::*;
 use cuda_std::ptx;
 use msa_abi::{AttendParams, BLOCK};
 
-use self::chosen::Chosen;
 use self::group::Group;
 use self::matrices::{scores, weighted_by_group};
 use self::plane_ring::PlaneRing;
 use self::shared_plan::SharedPlan;
+use self::tile_blocks::TileBlocks;
+use self::tile_ids::TileIds;
 use super::ROWS;
 use super::total::Total;
 use super::values::weighted;
 use super::weights::Weights;
 use crate::attended::Attended;
-use crate::block_lists::{BlockLists, Slots};
 use crate::div_rem::div_rem;
 use crate::queries::QueryCopy;
 use crate::request::{Request, keys_before};
@@ -81,39 +83,40 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
     let ring = PlaneRing::new(plan.stages, plan.barriers);
     // SAFETY: the caller vouches for the operands; all threads are here. The last barrier lies behind all that is written
     // to shared memory here.
-    let (lists, chosen) = unsafe {
+    let blocks = unsafe {
         let first_row = request.first_row + first;
+        let ids = TileIds::load(&params, request, first, rows, kv_head);
         let queries = QueryCopy::start(&params, first_row, rows, kv_head, ROWS, plan.queries);
         ring.init();
-        let lists = BlockLists::build(&params, request, first, rows, kv_head, plan.ids);
-        let chosen = Chosen::find(lists, rows, plan.chosen);
+        let blocks = TileBlocks::build(&params, request, rows, ids, plan.blocks, plan.scratch);
         queries.finish();
         ptx::fence_proxy_async();
         thread::sync_threads();
-        (lists, chosen)
+        blocks
     };
 
     let warp = thread::thread_idx_x() / warp::WARP_SIZE;
-    let groups = [0, 1].map(|nth| Group::new(nth, params.tile_rows));
     if warp >= GROUPS * GROUP_WARPS {
-        // SAFETY: the lists hold blocks that the request has, whose pages exist; these are the warps that copy.
+        // SAFETY: these are blocks that the request has, whose pages exist; these are the warps that copy.
         unsafe {
             ptx::setmaxnreg_dec::<{ REGISTERS[0] }>();
-            ring.copy_all(&params.cache, kv_head, request, lists, chosen, &groups);
+            ring.copy_all(&params.cache, kv_head, request, blocks);
         }
         return;
     }
     // SAFETY: these are two warpgroups, and what they take the third has given.
     unsafe { ptx::setmaxnreg_inc::<{ REGISTERS[1] }>() };
     let group = Group::new(warp / GROUP_WARPS, params.tile_rows);
-    let (row, bit) = group.row(warp);
+    let warp = warp % GROUP_WARPS;
+    let row = group.first + warp;
     let mut planes = ring.user(group);
     let mut total = Total::NONE;
-    for nth in 0..lists.len() {
-        if !chosen.by_any_of(nth, group.bits()) {
+    for nth in 0..blocks.len() {
+        let block = blocks.nth(nth);
+        if !block.is_used_by(group.nth) {
             continue;
         }
-        let block = lists.block(nth);
+        let (times, block) = (block.times(group, warp), block.block);
         // SAFETY: all lanes come together, and so do the warps of a group, which all have chosen the block or none. Both
         // planes are on their way, and nobody writes them before they are used.
         unsafe {
@@ -122,10 +125,8 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
             planes.used(2 * nth);
 
             let visible = keys_before(request.position(first + row) + 1, block);
-            let mut slots = Slots { first: 0, count: 0 };
             let mut weights = Weights::NONE;
-            if chosen.by_any_of(nth, bit) {
-                slots = lists.slots(row, block);
+            if times > 0 {
                 weights = Weights::of_products(products, visible, magnitude(params.scale_log2));
             }
 
@@ -138,12 +139,12 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
                 weighted(&weights, values, visible)
             };
             planes.used(2 * nth + 1);
-            for _ in 0..slots.count {
+            for _ in 0..times {
                 total.join(weights.sums, &weighted);
             }
         }
     }
-    if bit != 0 && row < rows {
+    if group.has_row(warp, rows) {
         let attended = Attended::new(&params);
         // SAFETY: the row is this warp's.
         unsafe {

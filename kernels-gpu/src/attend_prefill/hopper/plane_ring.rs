@@ -2,11 +2,10 @@ use cuda_std::prelude::*;
 use cuda_std::ptx;
 use msa_abi::{BLOCK, CacheParams};
 
-use super::chosen::Chosen;
 use super::group::Group;
+use super::tile_blocks::TileBlocks;
 use super::{COPY_THREADS, GROUP_WARPS, GROUPS};
 use crate::block_copy::Plane;
-use crate::block_lists::BlockLists;
 use crate::block_planes::BlockStages;
 use crate::div_rem::div_rem;
 use crate::request::Request;
@@ -60,24 +59,21 @@ impl PlaneRing {
     ///
     /// # Safety
     ///
-    /// The lists hold blocks that the request has, whose pages exist. All of the threads come here.
+    /// The blocks are the request's, and their pages exist. All of the threads come here.
     #[inline(always)]
     pub(super) unsafe fn copy_all(
         self,
         cache: &CacheParams,
         kv_head: u32,
         request: Request,
-        lists: BlockLists,
-        chosen: Chosen,
-        groups: &[Group; GROUPS as usize],
+        blocks: TileBlocks,
     ) {
         let thread = thread::thread_idx_x() - GROUPS * GROUP_WARPS * warp::WARP_SIZE;
         let planes = [Plane::new(cache, 0, kv_head), Plane::new(cache, 1, kv_head)];
-        for nth in 0..2 * lists.len() {
-            let entry = nth / 2;
+        for nth in 0..2 * blocks.len() {
+            let block = blocks.nth(nth / 2);
             let plane = if nth.is_multiple_of(2) { planes[0] } else { planes[1] };
-            let (page, keys) = (lists.page(entry), request.keys_in(lists.block(entry)));
-            let others = chosen.others(entry, groups);
+            let (keys, others) = (request.keys_in(block.block), block.others());
             let (phase, stage) = div_rem(nth, self.stages.count());
             let used = self.used.add(stage).address();
             // SAFETY: the barriers are made. That the plane has arrived is known only after the first thread has arrived
@@ -90,10 +86,10 @@ impl PlaneRing {
                     ptx::mbarrier_arrive_no_complete(used, others);
                 }
                 let to = self.stages.nth(stage);
-                plane.start_copy::<COPY_THREADS, { BLOCK as u32 }>(thread, page, 0, keys, to);
-                for group in groups {
-                    if chosen.by_any_of(entry, group.bits()) {
-                        let arrived = self.arrived.add(group.nth * self.stages.count() + stage);
+                plane.start_copy::<COPY_THREADS, { BLOCK as u32 }>(thread, block.page, 0, keys, to);
+                for group in 0..GROUPS {
+                    if block.is_used_by(group) {
+                        let arrived = self.arrived.add(group * self.stages.count() + stage);
                         ptx::cp_async_mbarrier_arrive_noinc(arrived.address());
                     }
                 }
