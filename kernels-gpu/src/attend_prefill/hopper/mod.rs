@@ -25,9 +25,11 @@
 //! multiplied by zero: it may be NaN.
 
 mod group;
+mod group_blocks;
 mod matrices;
 mod plane_ring;
 mod shared_plan;
+mod small_divisor;
 mod tile_blocks;
 mod tile_ids;
 
@@ -36,6 +38,7 @@ use cuda_std::ptx;
 use msa_abi::{AttendParams, BLOCK};
 
 use self::group::Group;
+use self::group_blocks::GroupBlocks;
 use self::matrices::{scores, weighted_by_group};
 use self::plane_ring::PlaneRing;
 use self::shared_plan::SharedPlan;
@@ -111,11 +114,10 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
     let row = group.first + warp;
     let mut planes = ring.user(group);
     let mut total = Total::NONE;
-    for nth in 0..blocks.len() {
+    let mut own = GroupBlocks::new(blocks, group.nth);
+    // SAFETY: all lanes come together.
+    while let Some(nth) = unsafe { own.next() } {
         let block = blocks.nth(nth);
-        if !block.is_used_by(group.nth) {
-            continue;
-        }
         let (times, block) = (block.times(group, warp), block.block);
         // SAFETY: all lanes come together, and so do the warps of a group, which all have chosen the block or none. Both
         // planes are on their way, and nobody writes them before they are used.

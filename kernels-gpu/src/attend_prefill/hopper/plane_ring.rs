@@ -1,15 +1,16 @@
 use cuda_std::prelude::*;
 use cuda_std::ptx;
-use msa_abi::{BLOCK, CacheParams};
+use msa_abi::{AttendParams, BLOCK, CacheParams, MAX_TOPK};
 
 use super::group::Group;
+use super::small_divisor::SmallDivisor;
 use super::tile_blocks::TileBlocks;
-use super::{COPY_THREADS, GROUP_WARPS, GROUPS};
+use super::{COPY_THREADS, GROUP_WARPS, GROUPS, ROWS};
 use crate::block_copy::Plane;
 use crate::block_planes::BlockStages;
-use crate::div_rem::div_rem;
 use crate::request::Request;
 use crate::row_tile::RowTile;
+use crate::share_out::share_out;
 
 /// The planes of a tile's blocks on their way from the warps that copy them to those that use them: K of the first, V of
 /// the first, K of the second.
@@ -18,6 +19,8 @@ use crate::row_tile::RowTile;
 #[derive(Clone, Copy)]
 pub(super) struct PlaneRing {
     stages: BlockStages,
+    /// Their count, by which planes are numbered.
+    count: SmallDivisor,
     /// `[GROUPS, stages]`: a plane that the group uses has arrived. Each thread that copies arrives when its part is there.
     /// A phase is about one such plane, whatever other planes the stage has between them: so no group is ever more than
     /// a phase away, and one bit tells where it is.
@@ -32,7 +35,8 @@ impl PlaneRing {
 
     #[inline(always)]
     pub(super) const fn new(stages: BlockStages, barriers: SharedPtr<u64>) -> Self {
-        Self { stages, arrived: barriers, used: barriers.add(GROUPS * stages.count()) }
+        let (count, used) = (SmallDivisor::new(stages.count()), GROUPS * stages.count());
+        Self { stages, count, arrived: barriers, used: barriers.add(used) }
     }
 
     /// All threads: makes the barriers. One of the block has to come before they are used.
@@ -42,17 +46,12 @@ impl PlaneRing {
     /// Their place is the ring's alone.
     #[inline(always)]
     pub(super) unsafe fn init(self) {
-        if thread::thread_idx_x() == 0 {
-            // SAFETY: the caller's promise.
-            unsafe {
-                for nth in 0..GROUPS * self.stages.count() {
-                    ptx::mbarrier_init(self.arrived.add(nth).address(), COPY_THREADS);
-                }
-                for nth in 0..self.stages.count() {
-                    ptx::mbarrier_init(self.used.add(nth).address(), GROUPS * GROUP_WARPS);
-                }
-            }
-        }
+        let arrived = GROUPS * self.stages.count();
+        share_out(arrived + self.stages.count(), |nth| {
+            let arrivals = if nth < arrived { COPY_THREADS } else { GROUPS * GROUP_WARPS };
+            // SAFETY: the caller's promise; those of `used` come after those of `arrived`.
+            unsafe { ptx::mbarrier_init(self.arrived.add(nth).address(), arrivals) };
+        });
     }
 
     /// The warps that copy: all planes of a KV head's blocks, each as soon as there is a place for it.
@@ -74,7 +73,7 @@ impl PlaneRing {
             let block = blocks.nth(nth / 2);
             let plane = if nth.is_multiple_of(2) { planes[0] } else { planes[1] };
             let (keys, others) = (request.keys_in(block.block), block.others());
-            let (phase, stage) = div_rem(nth, self.stages.count());
+            let (phase, stage) = self.count.div_rem(nth);
             let used = self.used.add(stage).address();
             // SAFETY: the barriers are made. That the plane has arrived is known only after the first thread has arrived
             // for those that do not use it; so before that nobody else has, and somebody will.
@@ -121,7 +120,7 @@ impl User {
     /// The group uses the plane, and has used those before it that it uses.
     #[inline(always)]
     pub(super) unsafe fn arrived(&mut self, nth: u32) -> RowTile {
-        let (_, stage) = div_rem(nth, self.ring.stages.count());
+        let (_, stage) = self.ring.count.div_rem(nth);
         // SAFETY: the barrier is made, and in the phase of this plane or the next, for which the plane must be used first.
         unsafe { wait(self.ring.arrived.add(stage).address(), self.phases >> stage) };
         self.phases ^= 1 << stage;
@@ -136,7 +135,7 @@ impl User {
     /// All lanes come together, once for each plane that has arrived.
     #[inline(always)]
     pub(super) unsafe fn used(&self, nth: u32) {
-        let (_, stage) = div_rem(nth, self.ring.stages.count());
+        let (_, stage) = self.ring.count.div_rem(nth);
         // SAFETY: the caller brings all lanes together; the phase lacks this arrival.
         unsafe {
             warp::sync_warp(u32::MAX);
@@ -157,3 +156,6 @@ unsafe fn wait(barrier: u32, phase: u32) {
     // SAFETY: the caller's promise.
     while !unsafe { ptx::mbarrier_try_wait_parity(barrier, phase % 2) } {}
 }
+
+// What a small divisor takes, and divides: planes of a tile.
+const _: () = assert!(AttendParams::MAX_STAGES <= 16 && 2 * ROWS * (MAX_TOPK as u32) < 4096);
