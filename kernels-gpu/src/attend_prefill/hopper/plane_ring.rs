@@ -12,6 +12,9 @@ use crate::request::Request;
 use crate::row_tile::RowTile;
 use crate::share_out::share_out;
 
+/// Tokens of a plane.
+const TOKENS: u32 = BLOCK as u32;
+
 /// The planes of a tile's blocks on their way from the warps that copy them to those that use them: K of the first, V of
 /// the first, K of the second.
 ///
@@ -85,7 +88,17 @@ impl PlaneRing {
                     ptx::mbarrier_arrive_no_complete(used, others);
                 }
                 let to = self.stages.nth(stage);
-                plane.start_copy::<COPY_THREADS, { BLOCK as u32 }>(thread, block.page, 0, keys, to);
+                if keys == TOKENS {
+                    plane.start_copy_where::<COPY_THREADS, TOKENS>(
+                        thread,
+                        block.page,
+                        0,
+                        to,
+                        |_| true,
+                    );
+                } else {
+                    plane.start_copy::<COPY_THREADS, TOKENS>(thread, block.page, 0, keys, to);
+                }
                 for group in 0..GROUPS {
                     if block.is_used_by(group) {
                         let arrived = self.arrived.add(group * self.stages.count() + stage);
