@@ -40,6 +40,28 @@ impl Plane {
         keys: u32,
         to: RowTile,
     ) {
+        let left = keys.saturating_sub(first + thread / RowTile::CHUNKS);
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.start_copy_where::<THREADS, TOKENS>(thread, page, first, to, |row| row < left)
+        }
+    }
+
+    /// The same, where `is_there` tells which tokens do not become zero. It is asked for each of the thread's, by how many
+    /// come after its first.
+    ///
+    /// # Safety
+    ///
+    /// As [`start_copy`](Self::start_copy), of the keys that are there.
+    #[inline(always)]
+    pub(crate) unsafe fn start_copy_where<const THREADS: u32, const TOKENS: u32>(
+        self,
+        thread: u32,
+        page: u32,
+        first: u32,
+        to: RowTile,
+        is_there: impl Fn(u32) -> bool,
+    ) {
         let rows = const {
             let rows = THREADS / RowTile::CHUNKS;
             assert!(TOKENS.is_multiple_of(rows));
@@ -50,11 +72,11 @@ impl Plane {
         let from = self.base + u64::from(page) * self.page_stride + bytes(u64::from(chunk * CHUNK));
         // One after the other: were each place computed by itself, the compiler would keep all their distances.
         let mut source = from + u64::from(first) * self.token_stride;
-        let left = keys.saturating_sub(first);
         for nth in 0..TOKENS / rows {
             let place = to.chunk(first_row + nth * rows, chunk).address();
             // Of a token that is not read its address is none of the cache's, perhaps.
-            let (given, source_of_given) = if nth * rows < left { (16, source) } else { (0, from) };
+            let (given, source_of_given) =
+                if is_there(nth * rows) { (16, source) } else { (0, from) };
             // SAFETY: the caller promises the keys, and the tile's rows.
             unsafe { ptx::cp_async_cg_16(place, source_of_given, given) };
             source += u64::from(rows) * self.token_stride;

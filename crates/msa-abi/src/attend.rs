@@ -9,7 +9,7 @@ use crate::{BLOCK, BatchParams, CacheParams, DevicePtr, HEAD_DIM, MAX_GROUP};
 /// | `attend_combine`, if `splits > 1` | `(rows, ceil(heads / 4))` | [`COMBINE_THREADS`](Self::COMBINE_THREADS) | none |
 /// | `attend_decode_cluster`: `tile_rows` is 1, from compute capability 9.0 on | the same, in clusters of `splits` along z | [`THREADS`](Self::THREADS) | [`cluster_shared_bytes`](Self::cluster_shared_bytes) |
 /// | `attend_prefill`: `splits` is 1, `tile_rows` [`PREFILL_ROWS`](Self::PREFILL_ROWS) | `(batch * ceil(max_seq_length / tile_rows), kv_heads)` | [`PREFILL_THREADS`](Self::PREFILL_THREADS) | [`prefill_shared_bytes`](Self::prefill_shared_bytes) |
-/// | `attend_prefill_hopper`: the same, on compute capability 9.0 | the same | [`HOPPER_PREFILL_THREADS`](Self::HOPPER_PREFILL_THREADS) | [`hopper_prefill_shared_bytes`](Self::hopper_prefill_shared_bytes) |
+/// | `attend_prefill_hopper`: the same, on compute capability 9.0, but `tile_rows` up to that | the same | [`HOPPER_PREFILL_THREADS`](Self::HOPPER_PREFILL_THREADS) | [`hopper_prefill_shared_bytes`](Self::hopper_prefill_shared_bytes) |
 ///
 /// A row's result does not depend on the kernel, `splits`, `tile_rows` or `stages`.
 ///
@@ -139,11 +139,9 @@ impl AttendParams {
 
 impl AttendParams {
     /// Dynamic shared memory of a launch of `attend_prefill_hopper`, in bytes: that of `attend_prefill`, a stage more for
-    /// queries, barriers, and who has chosen each id.
+    /// queries, and barriers.
     pub const fn hopper_prefill_shared_bytes(topk: u32, stages: u32) -> u32 {
-        Self::prefill_shared_bytes(topk, stages + 1)
-            + stages * Self::STAGE_BARRIER_BYTES
-            + Self::PREFILL_ROWS * topk * size_of::<u32>() as u32
+        Self::prefill_shared_bytes(topk, stages + 1) + stages * Self::STAGE_BARRIER_BYTES
     }
 }
 

@@ -73,10 +73,9 @@ impl Weights {
             hide(&mut products, visible);
         }
         let mut maxima = [f32::NEG_INFINITY; 2];
-        for products in &products {
-            for (at, product) in products.iter().enumerate() {
-                maxima[at / 2] = maxima[at / 2].max(*product);
-            }
+        for [a, b, c, d] in &products {
+            // Of two at a time, so that half as many wait for one another.
+            maxima = [maxima[0].max(a.max(*b)), maxima[1].max(c.max(*d))];
         }
         // SAFETY: the caller brings all lanes together.
         let maxima = unsafe { [row_max(maxima[0]), row_max(maxima[1])].map(|max| max * magnitude) };

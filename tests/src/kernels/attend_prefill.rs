@@ -12,8 +12,11 @@ use super::attention::{Attended, Attention, Split};
 pub enum Kernel {
     /// `attend_prefill`, of every file.
     Portable,
-    /// `attend_prefill_hopper`, of `msa_sm_90a.ptx`.
-    Hopper,
+    /// `attend_prefill_hopper`, of `msa_sm_90a.ptx`, by tiles of so many rows.
+    Hopper {
+        /// 1 to [`PREFILL_ROWS`](AttendParams::PREFILL_ROWS)
+        tile_rows: u32,
+    },
 }
 
 /// Attends to given ids, i32 `[kv_heads, rows, topk]`, on a device with one file of `host/ptx`, with so many planes in
@@ -32,7 +35,11 @@ pub fn attend(
     stages: u32,
     order: Order,
 ) -> Result<Attended, Fault> {
-    let split = Split { splits: 1, tile_rows: AttendParams::PREFILL_ROWS, stages };
+    let tile_rows = match kernel {
+        Kernel::Portable => AttendParams::PREFILL_ROWS,
+        Kernel::Hopper { tile_rows } => tile_rows,
+    };
+    let split = Split { splits: 1, tile_rows, stages };
     let mut attention = Attention::new(trace, ids, target, split);
     let params = &attention.params;
     let (name, threads, dynamic_shared) = match kernel {
@@ -41,7 +48,7 @@ pub fn attend(
             AttendParams::PREFILL_THREADS,
             AttendParams::prefill_shared_bytes(params.topk, stages),
         ),
-        Kernel::Hopper => (
+        Kernel::Hopper { .. } => (
             "attend_prefill_hopper",
             AttendParams::HOPPER_PREFILL_THREADS,
             AttendParams::hopper_prefill_shared_bytes(params.topk, stages),

@@ -3,6 +3,7 @@
 use cuda_sim::Order;
 use msa::trace::{BlockIds, Tensor, Trace};
 use msa::{BLOCK, HEAD_DIM};
+use msa_abi::AttendParams;
 use msa_tests::generate::{Recipe, overlapping_ids, with_expected};
 use msa_tests::kernels::FILES;
 use msa_tests::kernels::attend_decode::{self, topk};
@@ -11,7 +12,9 @@ use msa_tests::kernels::attention::{Attended, Split};
 
 use crate::attention::{hostile, judge, requests};
 
-const BOTH: [Kernel; 2] = [Kernel::Portable, Kernel::Hopper];
+const HOPPER: Kernel = Kernel::Hopper { tile_rows: AttendParams::PREFILL_ROWS };
+
+const BOTH: [Kernel; 2] = [Kernel::Portable, HOPPER];
 
 fn run(
     kernel: Kernel,
@@ -49,7 +52,7 @@ fn hostile_steps_are_right_on_every_device() {
         judge(&trace, &ids, &attended);
     }
     for (seed, stages) in (0..).zip([2, 3, 6]) {
-        let attended = run(Kernel::Hopper, &trace, &ids, FILES[1], stages, Order::Random(seed));
+        let attended = run(HOPPER, &trace, &ids, FILES[1], stages, Order::Random(seed));
         judge(&trace, &ids, &attended);
     }
 }
@@ -103,6 +106,41 @@ fn the_order_of_warps_and_the_number_of_stages_do_not_change_a_bit_of(kernel: Ke
         let other = run(kernel, &trace, &ids, FILES[1], stages, Order::Random(seed));
         assert!(other.output == first.output && other.lse == first.lse, "{stages} stages");
     }
+}
+
+#[test]
+fn tiles_of_any_size_give_the_same_bits() {
+    let recipe = Recipe {
+        seed: 5,
+        requests: requests(&[(13, 700), (0, 50), (1, 127), (9, 0)]),
+        heads: 8,
+        kv_heads: 2,
+        ..Recipe::default()
+    };
+    let (trace, ids) = hostile(recipe);
+    for tile_rows in 1..=AttendParams::PREFILL_ROWS {
+        let (kernel, order) = (Kernel::Hopper { tile_rows }, Order::Random(tile_rows.into()));
+        let attended = run(kernel, &trace, &ids, FILES[1], 2 + tile_rows % 5, order);
+        judge_by_decode(&trace, &ids, &attended);
+    }
+}
+
+/// So many blocks that their bitmap takes two turns; and the table has fewer than the request has.
+#[test]
+fn lists_over_more_than_a_million_tokens_are_in_order() {
+    let recipe =
+        Recipe { requests: requests(&[(10, 300)]), selection: topk(6), ..Recipe::default() };
+    let mut trace = recipe.trace();
+    // Those that are full.
+    let pages = trace.kv_page_table.data()[..2].to_vec();
+    let table = pages.into_iter().cycle().take(8200).collect();
+    trace.kv_page_table = Tensor::new([1, 8200], table);
+    trace.cache_lengths = vec![8200 * BLOCK as u32 + 300];
+    // The last one is not in the table.
+    let list = |row: i32| [8199, 31 + row, 8191, 0, 8192 + row % 3, 8200 - row % 2];
+    let ids = Tensor::new([1, 10, 6], (0..10).flat_map(list).collect());
+    let attended = run(HOPPER, &trace, &ids, FILES[1], 2, Order::Random(1));
+    judge_by_decode(&trace, &ids, &attended);
 }
 
 /// The step of some rows alone, the last ones of a request.
@@ -227,7 +265,7 @@ fn a_tile_reads_each_block_once_and_multiplies_little_in_vain_of(kernel: Kernel)
     let shared = counters.totals.shared;
     assert!(moved <= fewest + rest);
     // A warpgroup's products are of four rows, also where one of them alone has chosen the block.
-    let least = if kernel == Kernel::Hopper { 7 } else { 9 };
+    let least = if kernel == HOPPER { 7 } else { 9 };
     assert!(10 * useful >= least * issued, "{useful} of {issued}");
     assert!(100 * shared.conflicts <= shared.accesses);
 }

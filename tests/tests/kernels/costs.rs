@@ -108,19 +108,24 @@ fn more_keys_are_no_more_conflicts_in_prefill_of_the_indexer() {
 
 #[test]
 fn prefill_of_attention_multiplies_little_in_vain_where_lists_overlap() {
-    // A product of Hopper's is of four rows, also where one of them alone has chosen the block.
-    let hopper = (Kernel::AttendPrefillHopper, [(0.875, 0.7), (0.98, 0.9), (0.0, 0.25)]);
-    let portable = (Kernel::AttendPrefill, [(0.875, 0.9), (0.98, 0.9), (0.0, 0.7)]);
-    for (device, (kernel, bounds)) in PREFILL_DEVICES.into_iter().zip([hopper, portable]) {
+    // A product of Hopper's is of four rows, also where one of them alone has chosen the block; or where the tile has fewer,
+    // as all have that do not fill the device. So there are many of them, with short lists.
+    let many = Recipe { selection: topk(6), ..alike(1, 136, 2000, 4) };
+    let hopper = (Kernel::AttendPrefillHopper, many, [(0.875, 0.7), (0.98, 0.85), (0.0, 0.25)]);
+    let few = alike(1, 40, 6000, 1);
+    let portable = (Kernel::AttendPrefill, few, [(0.875, 0.9), (0.98, 0.9), (0.0, 0.7)]);
+    for (device, (kernel, recipe, bounds)) in PREFILL_DEVICES.into_iter().zip([hopper, portable]) {
         for (keep, least) in bounds {
-            let costs = attention(&alike(1, 40, 6000, 1), keep, device);
+            let costs = attention(&recipe, keep, device);
             assert_eq!(kernels(&costs), [kernel]);
             let useful = costs[0].useful_of_issued().expect("it multiplies");
             let read = costs[0].cache_of_tiles().expect("it reads keys and values");
             assert!((least..=1.0).contains(&useful), "{device}, keep {keep}: {useful}");
-            assert!((1.0..=1.05).contains(&read), "{device}, keep {keep}: {read}");
-            // Sorting the lists has some.
-            assert!(costs[0].conflicts_per_access() < 1e-3);
+            assert!((1.0..=1.06).contains(&read), "{device}, keep {keep}: {read}");
+            // Lists have some: where they are sorted, or where several of their blocks have a word of the bitmap.
+            let conflicts = costs[0].conflicts_per_access();
+            let most = if kernel == Kernel::AttendPrefillHopper { 2e-2 } else { 1e-3 };
+            assert!(conflicts < most, "{device}, keep {keep}: {conflicts}");
         }
     }
 }

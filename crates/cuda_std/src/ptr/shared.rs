@@ -101,4 +101,16 @@ impl SharedPtr<u32> {
         // SAFETY: the caller promises an aligned `u32` in shared memory.
         unsafe { ptx::atom_shared_add_u32(self.address, count) }
     }
+
+    /// Sets bits of the number atomically (`atom.shared.or`, relaxed, within the block) and returns what it
+    /// was before.
+    ///
+    /// # Safety
+    ///
+    /// A `u32` is there, and meanwhile other threads access it only by this function.
+    #[inline(always)]
+    pub unsafe fn atomic_or(self, bits: u32) -> u32 {
+        // SAFETY: the caller promises an aligned `u32` in shared memory.
+        unsafe { ptx::atom_shared_or_b32(self.address, bits) }
+    }
 }

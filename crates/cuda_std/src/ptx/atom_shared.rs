@@ -19,3 +19,23 @@ pub unsafe fn atom_shared_add_u32(to: u32, count: u32) -> u32 {
     }
     before
 }
+
+/// One thread: sets bits of a number in shared memory, returns its old value (`atom.relaxed.cta.shared.or.b32`).
+///
+/// # Safety
+///
+/// As [`atom_shared_add_u32`].
+#[gpu_only]
+#[inline(always)]
+pub unsafe fn atom_shared_or_b32(to: u32, bits: u32) -> u32 {
+    let before;
+    // SAFETY: the caller promises the address.
+    unsafe {
+        core::arch::asm!(
+            "atom.relaxed.cta.shared.or.b32 {}, [{}], {};",
+            out(reg32) before, in(reg32) to, in(reg32) bits,
+            options(nostack),
+        );
+    }
+    before
+}

@@ -22,7 +22,7 @@ mod trap;
 mod vote;
 mod wgmma;
 
-pub use atom_shared::atom_shared_add_u32;
+pub use atom_shared::{atom_shared_add_u32, atom_shared_or_b32};
 pub use bar::{bar_sync_0, bar_warp_sync};
 pub use cluster::{
     barrier_cluster_arrive, barrier_cluster_arrive_relaxed, barrier_cluster_wait,

@@ -4,6 +4,7 @@ use msa_abi::{AttendParams, DevicePtr, HEAD_DIM};
 
 use super::clusters::Clusters;
 use super::fit::Fit;
+use super::prefill_tile::tile_rows;
 use super::{grid, product, tuning};
 use crate::gpu::attention::AttentionProblem;
 use crate::gpu::workspace::{Parts, rounded};
@@ -143,7 +144,12 @@ impl AttentionProblem {
         let shared = |stages| shared(self.topk, stages);
         let stages = tuning::MIN_STAGES..=AttendParams::MAX_STAGES;
         let fit = Fit::new(kernel, device, tuning::ATTEND_BLOCKS, stages, shared)?;
-        let tile_rows = AttendParams::PREFILL_ROWS;
+        let tile_rows = match kernel {
+            Kernel::AttendPrefillHopper => {
+                tile_rows(self.topk, device.multiprocessors, |rows| self.prefill_tiles(rows))
+            }
+            _ => AttendParams::PREFILL_ROWS,
+        };
         let row_tiles = self.max_seq_length.div_ceil(tile_rows);
         let params = AttendParams { tile_rows, row_tiles, stages: fit.stages, ..self.params() };
         let attend = Launch {
@@ -157,6 +163,14 @@ impl AttentionProblem {
         };
         let workspace_bytes = Parts::of(workspace).finish()?;
         Ok(Plan::new(self.route, [Some(attend.check(device)?), None], workspace_bytes))
+    }
+
+    /// Most tiles of so many rows that have something to do. The grid may have more: a request may be shorter than the
+    /// longest.
+    fn prefill_tiles(&self, rows: u32) -> u64 {
+        let of_grid = product([self.batch.batch, self.max_seq_length.div_ceil(rows)]);
+        let of_rows = u64::from(self.batch.rows / rows) + u64::from(self.batch.batch);
+        of_grid.min(of_rows).saturating_mul(self.kv_heads.into())
     }
 
     /// What does not depend on how the work is split.

@@ -7,6 +7,7 @@ pub(super) mod attention;
 mod clusters;
 mod fit;
 pub(super) mod indexer;
+mod prefill_tile;
 pub(super) mod tuning;
 
 /// A product that ends at the largest number instead of overflowing: no device has so much of anything.

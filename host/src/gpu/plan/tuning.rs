@@ -45,3 +45,15 @@ pub(in crate::gpu) const MAX_TILE_ROWS: u32 = msa_abi::MAX_SPECULATIVE as u32;
 /// The part of the multiprocessors that tiles of one row must occupy to be chosen: they then go faster than tiles of
 /// several rows, whose rows wait for one another. Measured so (`--suite speculative`).
 pub(in crate::gpu) const BUSY: u32 = 2;
+
+/// Until a tile of `attend_prefill_hopper` is ready, in units of the time in which a block of K and V is copied: 9 us of 1.3
+/// us. Measured on an H100 (`cargo xtask bench --backend cuda --only "16/1 8192 after 32768"`), by the times of three
+/// overlaps.
+pub(in crate::gpu) const PREFILL_PREPARATION: u64 = 7;
+
+/// A step of one of its warpgroups, of four rows with a block, in the same unit: 2.6 us. Measured so.
+pub(in crate::gpu) const PREFILL_STEP: u64 = 2;
+
+/// A row's list has one block in so many that the row before it has not. What was published of real traffic of MiniMax-M3:
+/// about 22 different blocks in the lists of 4 rows.
+pub(in crate::gpu) const PREFILL_UNSHARED: u64 = 8;

@@ -2,14 +2,16 @@
 //!
 //! The tile is that of [`attend_prefill`](super::attend_prefill), and so is all arithmetic between the products. But a
 //! product is that of a *warpgroup*, four warps of a row each, with a block that any of their rows chose; and no barrier is
-//! common to all. One warpgroup copies planes to the ring of stages; the two others wait for the planes that they use, and
+//! common to all. The tile may have fewer rows, where tiles of eight would leave multiprocessors with nothing to do: then
+//! each warpgroup has half of them, and a product's other rows are in vain. One warpgroup copies planes to the ring of stages; the two others wait for the planes that they use, and
 //! say when they have used them. So each of these goes through its own blocks at its own pace, and while one computes weights the
 //! other multiplies.
 //!
 //! | step | warps 8 to 11 | warps 0 to 3, 4 to 7: a row each |
 //! | --- | --- | --- |
+//! | lists | | *all warps* load the rows' lists |
 //! | queries | | *all warps* copy the tile's queries to shared memory |
-//! | lists | | *all warps* sort each row's list, and make one of all blocks in them, with their pages and rows |
+//! | blocks | | *all warps* make one list of all blocks in those, by a bitmap, with their pages and rows |
 //! | registers | give back | take |
 //! | plane | wait until its stage *is used*, start the copy | |
 //! | scores | | K *has arrived*: products of the warpgroup's queries with all keys; K *is used* |
@@ -22,36 +24,44 @@
 //! A warp whose row does not see all of a block takes the weighted sum by itself, so that what it does not see is not
 //! multiplied by zero: it may be NaN.
 
-mod chosen;
+mod group;
+mod group_blocks;
 mod matrices;
 mod plane_ring;
 mod shared_plan;
+mod small_divisor;
+mod tile_blocks;
+mod tile_ids;
 
 use cuda_std::prelude::*;
 use cuda_std::ptx;
 use msa_abi::{AttendParams, BLOCK};
 
-use self::chosen::Chosen;
+use self::group::Group;
+use self::group_blocks::GroupBlocks;
 use self::matrices::{scores, weighted_by_group};
-use self::plane_ring::{PlaneRing, copy_all};
+use self::plane_ring::PlaneRing;
 use self::shared_plan::SharedPlan;
+use self::tile_blocks::TileBlocks;
+use self::tile_ids::TileIds;
 use super::ROWS;
 use super::total::Total;
 use super::values::weighted;
 use super::weights::Weights;
 use crate::attended::Attended;
-use crate::block_lists::{BlockLists, Slots};
 use crate::div_rem::div_rem;
-use crate::group_ring::COPY_THREADS;
 use crate::queries::QueryCopy;
 use crate::request::{Request, keys_before};
 use crate::softmax::magnitude;
 
-/// Rows of a warpgroup.
-const GROUP_ROWS: u32 = 4;
+/// Warps of a warpgroup, each of which has a row at most.
+const GROUP_WARPS: u32 = 4;
 
 /// Warpgroups that compute.
-const GROUPS: u32 = ROWS / GROUP_ROWS;
+const GROUPS: u32 = ROWS / GROUP_WARPS;
+
+/// Threads that copy: a warpgroup, since only as one can they give registers back.
+const COPY_THREADS: u32 = 128;
 
 /// Registers of a thread that copies, and of one that computes: of the 168 that each has at first.
 const REGISTERS: [u32; 2] = [40, 232];
@@ -67,78 +77,76 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
     let kv_head = thread::block_idx_y();
     // SAFETY: the grid is as the parameters tell.
     let request = unsafe { Request::load(&params.batch, request) };
-    let first = tile * ROWS;
+    let first = tile * params.tile_rows;
     if first >= request.rows {
         return; // A request with fewer tokens than others, or a slot of a bucket that is not used.
     }
-    let rows = ROWS.min(request.rows - first);
+    let rows = params.tile_rows.min(request.rows - first);
     let plan = SharedPlan::new(&params);
     let ring = PlaneRing::new(plan.stages, plan.barriers);
     // SAFETY: the caller vouches for the operands; all threads are here. The last barrier lies behind all that is written
     // to shared memory here.
-    let (lists, chosen) = unsafe {
+    let blocks = unsafe {
         let first_row = request.first_row + first;
+        let ids = TileIds::load(&params, request, first, rows, kv_head);
         let queries = QueryCopy::start(&params, first_row, rows, kv_head, ROWS, plan.queries);
         ring.init();
-        let lists = BlockLists::build(&params, request, first, rows, kv_head, plan.ids);
-        let chosen = Chosen::find(lists, rows, plan.chosen);
+        let blocks = TileBlocks::build(&params, request, rows, ids, plan.blocks, plan.scratch);
         queries.finish();
         ptx::fence_proxy_async();
         thread::sync_threads();
-        (lists, chosen)
+        blocks
     };
 
     let warp = thread::thread_idx_x() / warp::WARP_SIZE;
-    if warp >= ROWS {
-        // SAFETY: the lists hold blocks that the request has, whose pages exist; these are the warps that copy.
+    if warp >= GROUPS * GROUP_WARPS {
+        // SAFETY: these are blocks that the request has, whose pages exist; these are the warps that copy.
         unsafe {
             ptx::setmaxnreg_dec::<{ REGISTERS[0] }>();
-            copy_all(ring, &params.cache, kv_head, request, lists, chosen);
+            ring.copy_all(&params.cache, kv_head, request, blocks);
         }
         return;
     }
     // SAFETY: these are two warpgroups, and what they take the third has given.
     unsafe { ptx::setmaxnreg_inc::<{ REGISTERS[1] }>() };
-    let (group, row) = (warp / GROUP_ROWS, warp);
+    let group = Group::new(warp / GROUP_WARPS, params.tile_rows);
+    let warp = warp % GROUP_WARPS;
+    let row = group.first + warp;
     let mut planes = ring.user(group);
     let mut total = Total::NONE;
-    for nth in 0..lists.len() {
-        if !chosen.by_group(nth, group) {
-            planes.skip();
-            planes.skip();
-            continue;
-        }
-        let block = lists.block(nth);
+    let mut own = GroupBlocks::new(blocks, group.nth);
+    // SAFETY: all lanes come together.
+    while let Some(nth) = unsafe { own.next() } {
+        let block = blocks.nth(nth);
+        let (times, block) = (block.times(group, warp), block.block);
         // SAFETY: all lanes come together, and so do the warps of a group, which all have chosen the block or none. Both
         // planes are on their way, and nobody writes them before they are used.
         unsafe {
-            let keys = planes.next();
-            let products = scores(plan.queries, group, keys.tile);
-            keys.is_used();
+            let keys = planes.arrived(2 * nth);
+            let products = scores(plan.queries, group, keys);
+            planes.used(2 * nth);
 
             let visible = keys_before(request.position(first + row) + 1, block);
-            let mut slots = Slots { first: 0, count: 0 };
             let mut weights = Weights::NONE;
-            if chosen.by_row(nth, row) {
-                slots = lists.slots(row, block);
+            if times > 0 {
                 weights = Weights::of_products(products, visible, magnitude(params.scale_log2));
             }
 
-            let values = planes.next();
+            let values = planes.arrived(2 * nth + 1);
             // The first row of a group sees the least.
-            let least = keys_before(request.position(first + group * GROUP_ROWS) + 1, block);
+            let least = keys_before(request.position(first + group.first) + 1, block);
             let weighted = if least == BLOCK as u32 {
-                weighted_by_group(&weights, values.tile)
+                weighted_by_group(&weights, values)
             } else {
-                weighted(&weights, values.tile, visible)
+                weighted(&weights, values, visible)
             };
-            values.is_used();
-            for _ in 0..slots.count {
+            planes.used(2 * nth + 1);
+            for _ in 0..times {
                 total.join(weights.sums, &weighted);
             }
         }
     }
-    if row < rows {
+    if group.has_row(warp, rows) {
         let attended = Attended::new(&params);
         // SAFETY: the row is this warp's.
         unsafe {
@@ -152,7 +160,7 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
     }
 }
 
-// An attribute takes no constant; a warp has a row, and others copy.
+// An attribute takes no constant; a warp has a row at most, and others copy.
 const _: () = assert!(AttendParams::HOPPER_PREFILL_THREADS == 384);
 const _: () = assert!(ROWS * warp::WARP_SIZE + COPY_THREADS == 384);
 const _: () = assert!(ROWS * 32 * REGISTERS[1] + COPY_THREADS * REGISTERS[0] <= 384 * 168);

@@ -3,6 +3,7 @@ use msa_abi::{AttendParams, BLOCK};
 
 use super::ROWS;
 use super::plane_ring::PlaneRing;
+use super::tile_blocks::TileBlocks;
 use crate::block_planes::BlockStages;
 use crate::queries::HEADS;
 use crate::row_tile::RowTile;
@@ -14,12 +15,12 @@ pub(super) struct SharedPlan {
     pub(super) queries: RowTile,
     /// `[stages]` of `[BLOCK]` rows
     pub(super) stages: BlockStages,
+    /// `[ROWS * topk]`: see [`TileBlocks`]
+    pub(super) blocks: SharedPtr<[u32; 4]>,
     /// `[3, stages]`: see [`PlaneRing`]
     pub(super) barriers: SharedPtr<u64>,
-    /// `[4, ROWS * topk]`: see [`BlockLists`](crate::block_lists::BlockLists)
-    pub(super) ids: SharedPtr<u32>,
-    /// `[ROWS * topk]`: see [`Chosen`](super::chosen::Chosen)
-    pub(super) chosen: SharedPtr<u32>,
+    /// What it takes to build the former: the last stage, which is not used yet
+    pub(super) scratch: SharedPtr<u32>,
 }
 
 impl SharedPlan {
@@ -27,13 +28,14 @@ impl SharedPlan {
     pub(super) fn new(params: &AttendParams) -> Self {
         let queries = shared::dynamic_shared();
         let stages = BlockStages::new(queries.byte_add(BlockStages::BYTES), params.stages);
-        let barriers = stages.end().cast();
-        let ids = stages.end().byte_add(params.stages * PlaneRing::BARRIER_BYTES).cast();
-        let chosen = ids.byte_add(ROWS * params.topk * AttendParams::ID_BYTES);
-        Self { queries: RowTile::at(queries, ROWS * HEADS), stages, barriers, ids, chosen }
+        let blocks = stages.end();
+        let barriers = blocks.byte_add(ROWS * params.topk * AttendParams::ID_BYTES).cast();
+        let scratch = stages.last().chunk(0, 0).cast();
+        Self { queries: RowTile::at(queries, ROWS * HEADS), stages, blocks, barriers, scratch }
     }
 }
 
-// Queries take a stage.
+// Queries take a stage, and another has room for what building lists takes.
 const _: () = assert!(ROWS * HEADS == BLOCK as u32);
+const _: () = assert!(TileBlocks::SCRATCH_BYTES <= BlockStages::BYTES);
 const _: () = assert!(PlaneRing::BARRIER_BYTES == AttendParams::STAGE_BARRIER_BYTES);
