@@ -122,7 +122,7 @@ impl AttendParams {
         stages * Self::STAGE_BYTES + tile_rows * (Self::ROW_BYTES + topk * Self::ID_BYTES)
     }
 
-    /// Dynamic shared memory of a launch of `attend_decode_cluster`, in bytes; `splits` is 1, 2, 4 or 8.
+    /// Dynamic shared memory of a launch of `attend_decode_cluster`, in bytes; `splits` is 1, 2, 4, 8 or 16.
     pub const fn cluster_shared_bytes(splits: u32, topk: u32, stages: u32) -> u32 {
         let parts = match splits {
             1 => 0,

@@ -49,6 +49,8 @@ impl CurrentDevice {
             multiprocessors: attribute(MULTIPROCESSORS)?,
             shared_per_block_optin: attribute(SHARED_PER_BLOCK_OPTIN)?,
             shared_per_multiprocessor: attribute(SHARED_PER_MULTIPROCESSOR)?,
+            // Until the kernels are loaded, which know more.
+            max_cluster: 1,
         };
         Ok(Self { plan, name })
     }

@@ -73,6 +73,11 @@ unsafe extern "C" {
         params: *mut *mut c_void,
         extra: *mut *mut c_void,
     ) -> Code;
+    pub(super) fn cuOccupancyMaxPotentialClusterSize(
+        blocks: *mut c_int,
+        function: CUfunction,
+        config: *const LaunchConfig,
+    ) -> Code;
     pub(super) fn cuMemcpyDtoHAsync_v2(
         to: *mut c_void,
         from: u64,

@@ -2,7 +2,7 @@ use std::ffi::c_void;
 use std::ptr;
 
 use cust::sys::CUstream;
-use msa_abi::CheckReport;
+use msa_abi::{AttendParams, CheckReport};
 
 use super::device::CurrentDevice;
 use super::driver::{
@@ -58,7 +58,14 @@ impl Kernels {
             true => module.function(&ptx, kernel, most).map(Some),
             false => Ok(None),
         });
-        Ok(Self { device, ptx, functions: functions.collect::<Result<_, _>>()?, _module: module })
+        let functions = functions.collect::<Result<Vec<_>, _>>()?;
+        let kernel = Kernel::AttendDecodeCluster;
+        if let Some(function) = functions[kernel as usize] {
+            let shared = most.min(AttendParams::cluster_shared_bytes(16, 64, 2));
+            device.plan.max_cluster =
+                function.max_cluster(kernel, AttendParams::THREADS, shared)?;
+        }
+        Ok(Self { device, ptx, functions, _module: module })
     }
 
     /// What plans are made for.

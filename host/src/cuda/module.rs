@@ -4,8 +4,9 @@ use std::ptr;
 use cust::sys::{CUfunction, CUmodule};
 
 use super::driver::{
-    Code, NOT_FOUND, SUCCESS, check, cuFuncGetAttribute, cuFuncSetAttribute, cuModuleGetFunction,
-    cuModuleLoadDataEx, cuModuleUnload, name,
+    Code, LaunchConfig, NOT_FOUND, SUCCESS, check, cuFuncGetAttribute, cuFuncSetAttribute,
+    cuModuleGetFunction, cuModuleLoadDataEx, cuModuleUnload, cuOccupancyMaxPotentialClusterSize,
+    name,
 };
 use crate::Error;
 use crate::gpu::{Kernel, Ptx};
@@ -15,6 +16,9 @@ const FIXED_SHARED: c_int = 1;
 
 /// `CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES`: most shared memory that a launch may ask for.
 const DYNAMIC_SHARED: c_int = 8;
+
+/// `CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED`: whether clusters may have more than 8 blocks.
+const LARGE_CLUSTERS: c_int = 14;
 
 /// `CU_JIT_ERROR_LOG_BUFFER`
 const ERROR_LOG: c_int = 5;
@@ -105,6 +109,36 @@ impl Drop for Module {
 /// A kernel of a loaded module, which must outlive its launches.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Function(pub(super) CUfunction);
+
+impl Function {
+    /// Allows a kernel of clusters all that the device has room for, and tells how many blocks that are, of so many threads
+    /// and bytes of shared memory.
+    pub(super) fn max_cluster(
+        self,
+        kernel: Kernel,
+        threads: u32,
+        dynamic_shared: u32,
+    ) -> Result<u32, Error> {
+        let Self(function) = self;
+        // SAFETY: the function is of a loaded module.
+        let set = unsafe { cuFuncSetAttribute(function, LARGE_CLUSTERS, 1) };
+        check("cuFuncSetAttribute", kernel.name(), set)?;
+        let config = LaunchConfig {
+            grid: [1; 3],
+            block: [threads, 1, 1],
+            dynamic_shared,
+            stream: ptr::null_mut(),
+            attributes: ptr::null(),
+            attribute_count: 0,
+        };
+        let mut blocks = 0;
+        // SAFETY: the out-pointer is valid, and the configuration outlives the call.
+        let got = unsafe { cuOccupancyMaxPotentialClusterSize(&mut blocks, function, &config) };
+        check("cuOccupancyMaxPotentialClusterSize", kernel.name(), got)?;
+        // A cluster has one block at least.
+        Ok(blocks.max(1) as u32)
+    }
+}
 
 // SAFETY: the driver takes its handles on every thread.
 unsafe impl Send for Function {}

@@ -11,6 +11,9 @@ pub struct Device {
     pub shared_per_block_optin: u32,
     /// Bytes of shared memory of a multiprocessor.
     pub shared_per_multiprocessor: u32,
+    /// Most blocks of a cluster, as `cuOccupancyMaxPotentialClusterSize` tells it of kernels for which clusters that are not
+    /// portable are allowed; 8 is what every device has from compute capability 9.0 on.
+    pub max_cluster: u32,
 }
 
 impl Device {
@@ -41,6 +44,7 @@ pub(super) const HOPPER: Device = Device {
     multiprocessors: 132,
     shared_per_block_optin: 227 << 10,
     shared_per_multiprocessor: 228 << 10,
+    max_cluster: 16,
 };
 
 /// What has the least shared memory of all that are supported: an RTX 5090.
@@ -50,4 +54,5 @@ pub(super) const SMALL: Device = Device {
     multiprocessors: 170,
     shared_per_block_optin: 99 << 10,
     shared_per_multiprocessor: 100 << 10,
+    max_cluster: 8,
 };

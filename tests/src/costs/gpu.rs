@@ -90,6 +90,7 @@ impl Gpu {
             multiprocessors: device.multiprocessors,
             shared_per_block_optin: device.shared_per_block_optin,
             shared_per_multiprocessor: device.shared_per_multiprocessor,
+            max_cluster: 16,
         }
     }
 }

@@ -129,5 +129,6 @@ fn planned_for(machine: &Machine) -> Device {
         multiprocessors: device.multiprocessors,
         shared_per_block_optin: device.shared_per_block_optin,
         shared_per_multiprocessor: device.shared_per_multiprocessor,
+        max_cluster: 16,
     }
 }

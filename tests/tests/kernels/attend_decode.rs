@@ -80,7 +80,7 @@ fn clusters_of_every_size_give_the_same_bits() {
         ..Recipe::default()
     };
     let (trace, ids) = hostile(recipe);
-    for (splits, stages) in [(1, 2), (2, 3), (4, 2), (8, 5), (8, 2)] {
+    for (splits, stages) in [(1, 2), (2, 3), (4, 2), (8, 5), (8, 2), (16, 3)] {
         for order in [Order::InTurn, Order::Random(splits.into())] {
             assert_clusters_agree(&trace, &ids, FILES[1], (splits, stages), order);
         }

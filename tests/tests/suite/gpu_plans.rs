@@ -19,6 +19,7 @@ const fn device(capability: (u32, u32), multiprocessors: u32, block: u32, all: u
         multiprocessors,
         shared_per_block_optin: block << 10,
         shared_per_multiprocessor: all << 10,
+        max_cluster: 16,
     }
 }
 
@@ -223,7 +224,7 @@ fn assert_work(launch: &Launch, step: &Step) {
             assert_eq!([x, y, z], [batch * params.row_tiles, heads, params.splits]);
             assert_eq!((params.row_tiles as usize, params.tile_rows), (length, 1));
             assert_eq!(launch.cluster, params.splits);
-            assert!(params.splits.is_power_of_two() && params.splits <= params.topk.min(8));
+            assert!(params.splits.is_power_of_two() && params.splits <= params.topk.min(16));
             assert!((2..=AttendParams::MAX_STAGES).contains(&params.stages));
         }
         (Kernel::AttendCombine, Params::Attend(params)) => {
@@ -331,7 +332,7 @@ fn few_requests_are_split_and_many_are_not() {
     let attend = |device, step: Step| splits(step.attend(device, ENDLESS).expect("a sound step"));
     let decode = |batch| Step { batch, rows: batch, ..DECODE };
     assert_eq!([1, 8, 64, 512].map(|batch| index(decode(batch))), [256, 33, 4, 1]);
-    assert_eq!([1, 8, 32, 64].map(|batch| attend(&H200, decode(batch))), [8, 8, 4, 1]);
+    assert_eq!([1, 8, 32, 64].map(|batch| attend(&H200, decode(batch))), [16, 16, 4, 1]);
     assert_eq!([1, 8, 36, 37].map(|batch| attend(&A100, decode(batch))), [16, 13, 3, 1]);
     let chunk =
         |rows, table_width| index(Step { rows, max_seq_length: rows, table_width, ..DECODE });

@@ -11,6 +11,7 @@ const DEVICE: Device = Device {
     multiprocessors: 132,
     shared_per_block_optin: 227 << 10,
     shared_per_multiprocessor: 228 << 10,
+    max_cluster: 16,
 };
 
 const WORKSPACE: Workspace = Workspace { address: 1 << 40, bytes: 1 << 30 };

@@ -25,23 +25,24 @@ impl Clusters {
         }
         let fit = |splits: u32| {
             let blocks = items.saturating_mul(splits.into());
-            let room = |each: u32| u64::from(each * device.multiprocessors);
-            // A cluster's blocks are on multiprocessors of one group, which leaves some over: so not all are counted on.
-            let is_room = |each| match splits {
-                1 => blocks <= room(each),
-                _ => blocks <= room(each) * 3 / 4,
-            };
-            // Blocks that have a multiprocessor for themselves have as many stages as their planes, and one.
-            let (each, most) = match is_room(1) {
-                true => (1, (2 * topk.div_ceil(splits) + 1).min(AttendParams::MAX_STAGES)),
-                false => (tuning::CLUSTER_BLOCKS, tuning::MIN_STAGES),
+            let is_alone = splits == 1 && blocks <= device.multiprocessors.into();
+            let (each, most) = match (is_alone, splits) {
+                (true, _) => (1, AttendParams::MAX_STAGES),
+                (false, 1) => (tuning::CLUSTER_BLOCKS, tuning::MIN_STAGES),
+                // All planes of a part.
+                _ => (
+                    tuning::CLUSTER_BLOCKS,
+                    (2 * topk.div_ceil(splits)).min(AttendParams::MAX_STAGES),
+                ),
             };
             let shared = |stages| AttendParams::cluster_shared_bytes(splits, topk, stages);
             let fit = Fit::new(kernel, device, each, tuning::MIN_STAGES..=most, shared).ok()?;
-            let is_whole = splits == 1 || is_room(fit.blocks);
-            (splits <= topk && is_whole).then_some(Self { splits, stages: fit.stages })
+            // A cluster's blocks are on multiprocessors of one group, which leaves some over: so not all are counted on.
+            let has_room = splits == 1 || blocks <= u64::from(fit.resident(device)) * 3 / 4;
+            (splits <= topk && has_room).then_some(Self { splits, stages: fit.stages })
         };
-        tuning::CLUSTER_SIZES.into_iter().find_map(fit)
+        let sizes = tuning::CLUSTER_SIZES.into_iter();
+        sizes.filter(|&splits| splits <= device.max_cluster).find_map(fit)
     }
 }
 
@@ -53,17 +54,17 @@ mod tests {
     #[test]
     fn clusters_are_as_large_as_all_have_room() {
         let splits = |items| Clusters::new(&HOPPER, items, 16).map(|clusters| clusters.splits);
-        assert_eq!([1, 8, 24].map(splits), [8; 3].map(Some));
+        assert_eq!([1, 8, 12].map(splits), [16; 3].map(Some));
+        assert_eq!([13, 24].map(splits), [8; 2].map(Some));
         assert_eq!([25, 32, 49].map(splits), [4; 3].map(Some));
         assert_eq!([50, 64, 9999].map(splits), [1; 3].map(Some));
     }
 
     #[test]
-    fn a_part_has_no_more_stages_than_planes_and_one() {
+    fn a_part_has_no_more_stages_than_planes() {
         let of = |device, items, topk| Clusters::new(device, items, topk);
-        assert_eq!(of(&HOPPER, 1, 16), Some(Clusters { splits: 8, stages: 5 }));
-        assert_eq!(of(&HOPPER, 1, 8), Some(Clusters { splits: 8, stages: 3 }));
-        assert_eq!(of(&HOPPER, 1, 5), Some(Clusters { splits: 4, stages: 5 }));
+        assert_eq!(of(&HOPPER, 1, 16), Some(Clusters { splits: 16, stages: 2 }));
+        assert_eq!(of(&HOPPER, 1, 5), Some(Clusters { splits: 4, stages: 2 }));
         assert_eq!(of(&HOPPER, 32, 16), Some(Clusters { splits: 4, stages: 2 }));
         assert_eq!(of(&HOPPER, 64, 16), Some(Clusters { splits: 1, stages: 6 }));
         assert_eq!(of(&HOPPER, 256, 16), Some(Clusters { splits: 1, stages: 2 }));

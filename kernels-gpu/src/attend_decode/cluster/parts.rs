@@ -14,31 +14,31 @@ use crate::softmax::Sums;
 
 /// What the blocks of threads of a cluster find, each in a part of a row's list, and its slots once it is sorted.
 ///
-/// The weighted sums of a slot are [`FRAGMENTS`] of a pair of dims for each thread. A block of threads has some of these of
-/// all slots in its shared memory, where the others put them, and all sums of weights.
+/// The weighted sums of a slot are [`PAIRS`] of two dims. A block of threads has as many of these of all slots in its shared
+/// memory as the next, where the others put them, and all sums of weights.
 #[derive(Clone, Copy)]
 pub(super) struct Parts {
-    /// f32 `[slots][FRAGMENTS / count][THREADS]`: weighted sums of two dims
+    /// f32 `[slots][PAIRS / count]`: weighted sums of two dims
     values: SharedPtr<[f32; 2]>,
     /// `[slots][HEADS]`
     sums: SharedPtr<Sums>,
     /// Parts: blocks of the cluster.
     count: u32,
-    /// Fragments that a block of threads has: the first block has the first of them.
+    /// Pairs that a block of threads has: the first block has the first of them.
     own: u32,
 }
 
-/// Fragments of two dims for each thread: `[half of a fragment of a product][8 dims of a warp's]`.
-const FRAGMENTS: u32 = 8;
+/// Pairs of dims of all heads: `[half of a fragment of a product][8 dims of a warp's][thread]`.
+const PAIRS: u32 = HEADS * HEAD_DIM as u32 / 2;
 
 /// Slots whose sums and values are read at a time.
 const AT_ONCE: usize = 8;
 
 impl Parts {
-    /// The parts of a cluster of `count` blocks, which divides [`FRAGMENTS`].
+    /// The parts of a cluster of `count` blocks, a power of two up to 16.
     #[inline(always)]
     pub(super) fn new(plan: SharedPlan, count: u32) -> Self {
-        let own = div_rem(FRAGMENTS, count).0;
+        let own = div_rem(PAIRS, count).0;
         Self { values: plan.part_values, sums: plan.part_sums, count, own }
     }
 
@@ -53,10 +53,9 @@ impl Parts {
         let (thread, part) = (thread::thread_idx_x(), Part::of_lane());
         for half in 0..2 {
             for (tile, values) in (0..).zip(&found.values) {
-                let fragment = 4 * half as u32 + tile;
-                let rank = fragment * self.count / FRAGMENTS;
-                let nth = fragment - rank * self.own;
-                let place = (slot * self.own + nth) * AttendParams::THREADS + thread;
+                let pair = (4 * half as u32 + tile) * AttendParams::THREADS + thread;
+                let rank = pair * self.count / PAIRS;
+                let place = slot * self.own + pair - rank * self.own;
                 // SAFETY: the caller's promise; each thread has its own pairs of the slot.
                 unsafe {
                     let to = ClusterPtr::of_block(self.values.add(place), rank);
@@ -81,7 +80,7 @@ impl Parts {
         }
     }
 
-    /// All threads of the block: joins what was put in the first `slots` slots, in their order, in the fragments that are this block's, and writes
+    /// All threads of the block: joins what was put in the first `slots` slots, in their order, in the pairs that are this block's, and writes
     /// the row's results there.
     ///
     /// # Safety
@@ -97,10 +96,13 @@ impl Parts {
         first_head: u32,
         group: u32,
     ) {
-        let (warp, part) = (thread::thread_idx_x() / warp::WARP_SIZE, Part::of_lane());
-        for nth in 0..self.own {
-            let fragment = rank * self.own + nth;
-            let (half, tile) = (fragment / 4, fragment % 4);
+        let part = Part::of_lane();
+        let mut nth = thread::thread_idx_x();
+        while nth < self.own {
+            // Lanes have the pairs of their numbers, whatever the count.
+            let pair = rank * self.own + nth;
+            let (fragment, thread) = (pair / AttendParams::THREADS, pair % AttendParams::THREADS);
+            let (half, tile, warp) = (fragment / 4, fragment % 4, thread / warp::WARP_SIZE);
             let head = part.row + 8 * half;
             if head < group {
                 let line = attended.line(row, first_head + head);
@@ -113,33 +115,31 @@ impl Parts {
                     }
                 }
             }
+            nth += AttendParams::THREADS;
         }
     }
 
-    /// One thread: the sums of a head, and the weighted sums of its pair of the `nth` fragment here, of all slots.
+    /// One thread: the sums of a head, and the `nth` pair here of weighted sums, of all slots.
     ///
     /// # Safety
     ///
     /// As [`join_all`](Self::join_all).
     #[inline(always)]
     unsafe fn joined(self, slots: u32, head: u32, nth: u32) -> (Sums, [f32; 2]) {
-        let place = |slot: u32| {
-            let fragment = (slot * self.own + nth) * AttendParams::THREADS;
-            self.values.add(fragment + thread::thread_idx_x())
-        };
         let (mut sums, mut values) = (Sums::NONE, [0.0; 2]);
         let mut first = 0;
         while first < slots {
             // SAFETY: the caller's promise.
-            let found: [(Sums, [f32; 2]); AT_ONCE] = from_fn(|nth| unsafe {
-                let slot = first + nth as u32;
-                match slot < slots {
-                    true => (self.sums.add(slot * HEADS + head).read(), place(slot).read()),
-                    false => (Sums::NONE, [0.0; 2]),
+            let found: [(Sums, [f32; 2]); AT_ONCE] = from_fn(|at| unsafe {
+                let slot = first + at as u32;
+                if slot >= slots {
+                    return (Sums::NONE, [0.0; 2]);
                 }
+                let values = self.values.add(slot * self.own + nth);
+                (self.sums.add(slot * HEADS + head).read(), values.read())
             });
-            for (nth, (its, added)) in (0..).zip(&found) {
-                if first + nth < slots {
+            for (at, (its, added)) in (0..).zip(&found) {
+                if first + at < slots {
                     let (joined, scales) = sums.join(*its);
                     sums = joined;
                     values = from_fn(|dim| scales.join(values[dim], added[dim]));
@@ -152,8 +152,7 @@ impl Parts {
 }
 
 const _: () = {
-    let pairs = FRAGMENTS * AttendParams::THREADS;
-    assert!(pairs == HEADS * HEAD_DIM as u32 / 2);
-    assert!(pairs * size_of::<[f32; 2]>() as u32 == AttendParams::PART_VALUE_BYTES);
+    assert!(PAIRS == 8 * AttendParams::THREADS);
+    assert!(PAIRS * size_of::<[f32; 2]>() as u32 == AttendParams::PART_VALUE_BYTES);
     assert!(HEADS * size_of::<Sums>() as u32 == AttendParams::PART_SUM_BYTES);
 };

@@ -15,7 +15,7 @@ pub(super) struct SharedPlan {
     pub(super) scratch: Scratch,
     /// `[topk][HEADS]`: see [`Parts`](super::parts::Parts)
     pub(super) part_sums: SharedPtr<Sums>,
-    /// f32 `[topk][fragments of a block of threads][THREADS]` of 2
+    /// f32 `[topk][pairs of a block of threads]` of 2
     pub(super) part_values: SharedPtr<[f32; 2]>,
 }
 
