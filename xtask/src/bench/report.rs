@@ -152,7 +152,7 @@ case                        what    keep    warm us    cold us   host us    rate
 
 const PEERS: &str = "
 The peers' kernels ran right after ours, on the same card, by the same command: theirs are medians of replays of a graph of
-20 calls on the same operands, as \"warm us\" is.
+20 calls, always on the same operands, as \"warm us\" is.
 
 case                        what    keep         us  fastest peer, us         times as fast";
 

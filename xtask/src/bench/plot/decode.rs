@@ -49,7 +49,7 @@ fn times(rows: &[&Row], title: String, label: &str, x: fn(&Case) -> f64) -> Opti
             points: rows.iter().filter_map(|row| Some((x(&row.case), us(row)?))).collect(),
         };
         series.extend([
-            line("", Look::Solid, |row| Some(row.warm_us)),
+            line(", ours", Look::Solid, |row| Some(row.warm_us)),
             line(", fastest peer", Look::Thin, Row::peer_us),
             line(", floor", Look::Dashed, |row| Some(row.floor_us())),
         ]);

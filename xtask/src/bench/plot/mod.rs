@@ -72,10 +72,10 @@ mod tests {
         (
             "decode-context.svg",
             &[
-                "index",
+                "index, ours",
                 "index, floor",
                 "index, fastest peer",
-                "attend",
+                "attend, ours",
                 "attend, floor",
                 "4k",
                 "8 requests",
@@ -83,12 +83,12 @@ mod tests {
         ),
         (
             "decode-batch.svg",
-            &["index", "attend", "attend, fastest peer", "32768 keys of each request"],
+            &["index, ours", "attend, ours", "attend, fastest peer", "32768 keys of each request"],
         ),
         (
             "prefill-overlap.svg",
             &[
-                "8192 after 32768",
+                "8192 after 32768, ours",
                 "8192 after 32768, fastest peer",
                 "512 after 262144",
                 "matrix rate",

@@ -45,7 +45,7 @@ fn rates(rows: &[&Row], title: String, shapes: &[String], keeps: &[f64]) -> Opti
             Series { name: format!("{shape}{name}"), color, look, points }
         };
         series.extend([
-            line("", Look::Solid, |row| Some(row.warm_us)),
+            line(", ours", Look::Solid, |row| Some(row.warm_us)),
             line(", fastest peer", Look::Thin, Row::peer_us),
         ]);
     }

@@ -5,8 +5,7 @@ use super::figure::{Color, Figure, Look, Mark, Series};
 use super::{note, panel};
 use crate::bench::report::{Card, Row, What};
 
-const NOTE: &str =
-    "All steps, cold. Height below the line is the share of the limit that is missed.";
+const NOTE: &str = "All steps of each operator alone, cold. The upper line is the limit: both axes are logarithmic.";
 
 /// What steps reach of the card's two rates, over the operations that they do for each byte.
 pub fn of(rows: &[Row], card: &Card) -> Figure {
@@ -27,7 +26,9 @@ pub fn of(rows: &[Row], card: &Card) -> Figure {
             });
         }
     }
-    let intensities: Vec<f64> = rows.iter().map(Row::intensity).collect();
+    // Room for marks at both ends, and for the ridge.
+    let around = |row: &Row| [row.intensity() / 1.5, row.intensity() * 1.5];
+    let intensities: Vec<f64> = rows.iter().flat_map(around).collect();
     let x = Axis::powers_of_two("operations for each byte", &intensities);
     for (name, share) in [("the card's rates", 1.0), ("half of these", 0.5)] {
         let roof = |x: f64| (x, share * card.matrix_rate.min(x * card.copy_rate) / 1e12);
