@@ -1,8 +1,13 @@
 //! Speed, as figures and as ratios to something measured in the same run.
 
+mod case;
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
+#[cfg(any(feature = "cuda", test))]
+mod matrix;
+mod plot;
+mod report;
 mod sim;
 
 use std::path::PathBuf;
@@ -11,6 +16,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::ValueEnum;
 
+use self::report::Row;
 use crate::backend::Backend;
 
 #[derive(clap::Args)]
@@ -31,6 +37,12 @@ pub struct Bench {
     /// Write what a GPU took to this file, a line of JSON for each row.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Draw what a GPU took: scaling, overlap and a roofline, as SVG files in this folder.
+    #[arg(long, value_name = "DIR")]
+    plot: Option<PathBuf>,
+    /// Measure nothing: print and draw what `--json` wrote to this file. It takes no GPU.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["backend", "suite", "only", "peers", "json"])]
+    from: Option<PathBuf>,
 }
 
 /// Steps by the route that they take.
@@ -42,6 +54,8 @@ pub enum Suite {
     Speculative,
     /// Many new tokens of a request.
     Prefill,
+    /// Decode of 1 and 8 requests of 4096 to 1048576 tokens, and of 1 to 256 requests of 32768.
+    Scaling,
     /// All of them.
     #[default]
     All,
@@ -49,6 +63,12 @@ pub enum Suite {
 
 impl Bench {
     pub fn run(self) -> Result<ExitCode> {
+        if let Some(file) = &self.from {
+            let rows = report::read(file)?;
+            report::print(&rows);
+            self.plot(&rows)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         match self.backend {
             Backend::Cpu => cpu::run()?,
             Backend::Sim => sim::run()?,
@@ -57,9 +77,18 @@ impl Bench {
                     return Ok(code);
                 }
                 #[cfg(feature = "cuda")]
-                cuda::run(self.suite, &self.only, self.peers.as_deref(), self.json.as_deref())?;
+                self.plot(&cuda::run(
+                    self.suite,
+                    &self.only,
+                    self.peers.as_deref(),
+                    self.json.as_deref(),
+                )?)?;
             }
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn plot(&self, rows: &[Row]) -> Result<()> {
+        self.plot.as_deref().map_or(Ok(()), |folder| plot::draw(rows, folder))
     }
 }

@@ -1,108 +1,98 @@
-//! The operators on a GPU, inside CUDA graphs, beside the GPU's own copy rate and the peers' kernels in the same run.
+//! The operators on a GPU, inside CUDA graphs, beside the GPU's own rates and the peers' kernels in the same run.
 
-mod case;
 mod graph;
+mod lines;
 mod peers;
+mod rate;
 mod step;
+mod suites;
+mod work;
 
-use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
-use cust::event::{Event, EventFlags};
-use cust::memory::{AsyncCopyDestination, DeviceBuffer};
+use anyhow::{Error, Result};
+use cust::error::CudaError;
 use cust::stream::{Stream, StreamFlags};
 use msa::cuda::{Cuda, Kernels};
 use msa::gpu::Plan;
-use serde::Serialize;
 
-use self::case::{Case, cases};
 use self::graph::Graph;
-use self::peers::{Peers, Time};
-use self::step::Step;
+use self::peers::Peers;
+use self::step::{Random, Step};
+use self::suites::cases;
 use super::Suite;
+use super::case::Case;
+use super::report::{self, Card, Row, What};
 
 /// Fewest calls of a graph.
 const CALLS: usize = 20;
 
-/// Bytes of the copy that gives the GPU's own rate.
-const COPIED: usize = 1 << 30;
-
-/// Runs a suite and prints a table; `json` gets a line for each of its rows.
-pub fn run(suite: Suite, only: &str, peers: Option<&Path>, json: Option<&Path>) -> Result<()> {
+/// Runs a suite and prints tables; `json` gets a line for each row, before the peers run and after.
+pub fn run(
+    suite: Suite,
+    only: &str,
+    peers: Option<&Path>,
+    json: Option<&Path>,
+) -> Result<Vec<Row>> {
     let mut cases = cases(suite);
     cases.retain(|case| case.name().contains(only));
-    let mut json = json.map(File::create).transpose().context("cannot create the file")?;
-    let peers = match peers {
-        Some(folder) => Peers::measure(folder, &cases)?,
-        None => Peers::default(),
-    };
+    let mut rows = measure(&cases)?;
+    let write = |rows: &[Row]| json.map_or(Ok(()), |path| lines::write(rows, path));
+    write(&rows)?;
+    if let (Some(folder), Some(Row { card, .. })) = (peers, rows.first()) {
+        cases.retain(|case| rows.iter().any(|row| row.case == *case));
+        let peers = Peers::measure(folder, &cases, &card.device)?;
+        rows.iter_mut().for_each(|row| row.peer = peers.fastest(row));
+        write(&rows)?;
+    }
+    report::print_peers(&rows);
+    Ok(rows)
+}
+
+/// Rows of our own; all memory is free again afterwards.
+fn measure(cases: &[Case]) -> Result<Vec<Row>> {
     let cuda = Cuda::new()?;
     let stream = Stream::new(StreamFlags::NON_BLOCKING, None)?;
-    let bench = Bench { kernels: cuda.kernels(), stream };
-    let copy_rate = bench.copy_rate()?;
-    println!(
-        "{}: copies {:.2} TB/s, read and written\n",
-        bench.kernels.device_name(),
-        copy_rate / 1e12
-    );
-    println!("{HEADER}");
-    for case in cases {
-        for row in bench.rows(case, &peers)? {
-            println!("{}", row.line(copy_rate));
-            if let Some(json) = &mut json {
-                writeln!(json, "{}", serde_json::to_string(&row)?)?;
+    let card = rate::card(cuda.kernels(), &stream)?;
+    report::print_header(&card);
+    let bench = Bench { kernels: cuda.kernels(), stream, card, random: Random::new()? };
+    let mut rows = Vec::new();
+    for &case in cases {
+        match bench.rows(case) {
+            Ok(of_case) => {
+                of_case.iter().for_each(|row| println!("{}", row.line()));
+                rows.extend(of_case);
             }
+            Err(error) if is_out_of_memory(&error) => println!("{:<27} does not fit", case.name()),
+            Err(error) => return Err(error),
         }
     }
-    Ok(())
+    Ok(rows)
+}
+
+fn is_out_of_memory(error: &Error) -> bool {
+    matches!(error.downcast_ref(), Some(CudaError::OutOfMemory))
 }
 
 struct Bench<'k> {
     kernels: &'k Kernels,
     stream: Stream,
-}
-
-/// What was measured of an operator, or of both, on a case.
-#[derive(Serialize)]
-struct Row {
-    case: String,
-    what: &'static str,
-    /// The overlap of neighbouring rows' lists, where they are made up.
-    keep: Option<f64>,
-    /// Microseconds of a call on the same operands, of which the second-level cache holds what it can.
-    warm_us: f64,
-    /// The same on operands that were not read for longer than the cache remembers.
-    cold_us: f64,
-    /// Microseconds of the host for a call on a stream: checks, plan, launches.
-    host_us: Option<f64>,
-    /// Keys and values that must be read.
-    bytes: f64,
-    /// Multiplications and additions that the result needs.
-    flops: f64,
-    /// The fastest of the peers, in the same run, warm.
-    peer: Option<Time>,
+    card: Card,
+    random: Random,
 }
 
 impl Bench<'_> {
-    fn rows(&self, case: Case, peers: &Peers) -> Result<Vec<Row>> {
+    fn rows(&self, case: Case) -> Result<Vec<Row>> {
         let device = self.kernels.device();
-        let mut step = Step::new(case, device)?;
+        let mut step = Step::new(case, device, &self.random)?;
         let index = step.index_plans(device)?;
         let selected = step.attend_selected_plans(device)?;
         let both: Vec<[&Plan; 2]> = index.iter().zip(&selected).map(|(a, b)| [a, b]).collect();
         let alone = |plans: &'_ [Plan]| -> Vec<[Plan; 1]> { plans.iter().map(|p| [*p]).collect() };
 
-        let (bytes, flops) = (case.index_bytes(), case.index_flops());
-        let [warm_us, cold_us] = self.times(&alone(&index))?;
+        let times = self.times(&alone(&index))?;
         let mut rows = vec![Row {
-            case: case.name(),
-            what: "index",
-            keep: None,
-            warm_us,
-            cold_us,
             host_us: Some(self.host_time(|| {
                 let operands = step.first_index_operands();
                 let stream = self.stream.as_inner();
@@ -117,24 +107,19 @@ impl Bench<'_> {
                 };
                 run.map(drop)
             })?),
-            bytes,
-            flops,
-            peer: peers.index(&case),
+            bytes: case.index_bytes(),
+            flops: case.index_flops(),
+            ..self.row(case, What::Index, times)
         }];
 
         for &keep in case.overlaps() {
             let ids = step.set_lists(keep)?;
-            let [warm_us, cold_us] = self.times(&alone(&step.attend_plans(device)?))?;
+            let times = self.times(&alone(&step.attend_plans(device)?))?;
             rows.push(Row {
-                case: case.name(),
-                what: "attend",
                 keep: Some(keep),
-                warm_us,
-                cold_us,
-                host_us: None,
                 bytes: case.attend_bytes(&ids),
                 flops: case.attend_flops(&ids),
-                peer: peers.attend(&case, keep),
+                ..self.row(case, What::Attend, times)
             });
         }
         rows[1].host_us = Some(self.host_time(|| {
@@ -147,20 +132,28 @@ impl Bench<'_> {
             run.map(drop)
         })?);
 
-        let [warm_us, cold_us] = self.times(&both)?;
-        let sum = |a: &Time, b: &Time| (format!("{}, {}", a.0, b.0), a.1 + b.1);
         rows.push(Row {
-            case: case.name(),
-            what: "both",
+            bytes: rows[0].bytes + rows[1].bytes,
+            flops: rows[0].flops + rows[1].flops,
+            ..self.row(case, What::Both, self.times(&both)?)
+        });
+        Ok(rows)
+    }
+
+    /// A row of which nothing but the times is known.
+    fn row(&self, case: Case, what: What, [warm_us, cold_us]: [f64; 2]) -> Row {
+        Row {
+            case,
+            what,
             keep: None,
             warm_us,
             cold_us,
             host_us: None,
-            bytes: rows[0].bytes + rows[1].bytes,
-            flops: rows[0].flops + rows[1].flops,
-            peer: rows[0].peer.as_ref().zip(rows[1].peer.as_ref()).map(|(a, b)| sum(a, b)),
-        });
-        Ok(rows)
+            bytes: 0.0,
+            flops: 0.0,
+            peer: None,
+            card: self.card.clone(),
+        }
     }
 
     /// Microseconds of a call that enqueues some plans: always the same ones, and different ones in turn.
@@ -195,49 +188,5 @@ impl Bench<'_> {
         }
         times.sort_by(f64::total_cmp);
         Ok(times[times.len() / 2])
-    }
-
-    /// Bytes a second that a copy within the GPU's memory reads and writes.
-    fn copy_rate(&self) -> Result<f64> {
-        let from = DeviceBuffer::from_slice(&vec![1_u8; COPIED])?;
-        // SAFETY: nothing reads it.
-        let mut to = unsafe { DeviceBuffer::<u8>::uninitialized(COPIED)? };
-        let mut copy = || -> Result<f64> {
-            let (start, end) = (Event::new(EventFlags::DEFAULT)?, Event::new(EventFlags::DEFAULT)?);
-            start.record(&self.stream)?;
-            // SAFETY: both buffers outlive the copy: it is waited for.
-            unsafe { to.async_copy_from(&from, &self.stream)? };
-            end.record(&self.stream)?;
-            end.synchronize()?;
-            Ok(f64::from(end.elapsed_time_f32(&start)?) * 1e-3)
-        };
-        let mut times = (0..20).map(|_| copy()).collect::<Result<Vec<f64>>>()?;
-        times.sort_by(f64::total_cmp);
-        Ok(2.0 * COPIED as f64 / times[times.len() / 2])
-    }
-}
-
-const HEADER: &str = "\
-case                        what    keep    warm us    cold us   host us     TB/s  of copy  TFLOP/s  fastest peer, us     times as fast";
-
-impl Row {
-    /// Rates are those of cold calls; the peers' times are warm ones.
-    fn line(&self, copy_rate: f64) -> String {
-        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-        let rate = self.bytes / (self.cold_us * 1e-6);
-        format!(
-            "{:<27} {:<7} {:<6} {:>8.1} {:>10.1} {:>9} {:>8.2} {:>7.0}% {:>8.0}  {:<20} {:>10}",
-            self.case,
-            self.what,
-            or_dash(self.keep.map(|keep| keep.to_string())),
-            self.warm_us,
-            self.cold_us,
-            or_dash(self.host_us.map(|us| format!("{us:.1}"))),
-            rate / 1e12,
-            100.0 * rate / copy_rate,
-            self.flops / (self.cold_us * 1e-6) / 1e12,
-            or_dash(self.peer.as_ref().map(|(peer, us)| format!("{us:.1} ({peer})"))),
-            or_dash(self.peer.as_ref().map(|(_, us)| format!("{:.2}", us / self.warm_us))),
-        )
     }
 }

@@ -2,10 +2,11 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use msa::Route;
 use serde::Deserialize;
 
-use super::Suite;
-use super::case::Case;
+use crate::bench::case::Case;
+use crate::bench::report::{Row, Time, What};
 
 /// What the peers' kernels took on the same GPU, as `bench_peers.py` tells it.
 #[derive(Default)]
@@ -14,6 +15,8 @@ pub struct Peers(Vec<Line>);
 /// A line of `bench_peers.py bench`, as far as it matters here.
 #[derive(Deserialize)]
 struct Line {
+    /// The card: the first line has it.
+    gpu: Option<String>,
     #[serde(default)]
     peer: String,
     #[serde(default)]
@@ -34,27 +37,27 @@ struct Line {
     us_graph: Option<f64>,
 }
 
-/// A peer, and microseconds of a call inside a graph.
-pub type Time = (String, f64);
-
 impl Peers {
-    /// Runs those that are laid out in a folder on the cases' shapes.
-    pub fn measure(folder: &Path, cases: &[Case]) -> Result<Self> {
-        let mut lines = Vec::new();
+    /// Runs those that are laid out in a folder on the cases' shapes, on this device.
+    pub fn measure(folder: &Path, cases: &[Case], device: &str) -> Result<Self> {
+        // Should the largest be too large for one of them, it has nothing left to spoil.
+        let mut cases = cases.to_vec();
+        cases.sort_by_key(|case| case.batch * case.context());
+        let mut lines: Vec<Line> = Vec::new();
         for heads in [(16, 1), (64, 4)] {
-            let shapes = |suite, shape: fn(&Case) -> String| -> Vec<String> {
+            let shapes = |route, shape: fn(&Case) -> String| -> Vec<String> {
                 let cases = cases.iter().filter(|case| case.heads == heads);
-                cases.filter(|case| case.suite() == suite).map(shape).collect()
+                cases.filter(|case| case.route() == route).map(shape).collect()
             };
             let decode =
                 |case: &Case| format!("{}x{}x{}", case.batch, case.context(), case.new_tokens);
             let prefill = |case: &Case| format!("{}+{}", case.new_tokens, case.cached);
             let mut runs = vec![
-                ("--decode", shapes(Suite::Decode, decode).join(",")),
-                ("--prefill", shapes(Suite::Prefill, prefill).join(",")),
+                ("--decode", shapes(Route::Decode, decode).join(",")),
+                ("--prefill", shapes(Route::Prefill, prefill).join(",")),
             ];
             // Each by itself: with several new tokens the script has all its lines written, and then fails.
-            runs.extend(shapes(Suite::Speculative, decode).into_iter().map(|s| ("--decode", s)));
+            runs.extend(shapes(Route::Speculative, decode).into_iter().map(|s| ("--decode", s)));
             for (kind, shapes) in runs.into_iter().filter(|(_, shapes)| !shapes.is_empty()) {
                 let heads = format!("{}/{}", heads.0, heads.1);
                 let output = Command::new("python3")
@@ -71,11 +74,28 @@ impl Peers {
                 ensure!(!said.is_empty(), "the peers do not run on {shapes}: {complaint}");
             }
         }
+        for gpu in lines.iter().filter_map(|line| line.gpu.as_deref()) {
+            ensure!(gpu == device, "the peers ran on {gpu}");
+        }
         Ok(Self(lines))
     }
 
+    /// What a row is to be compared with.
+    pub fn fastest(&self, row: &Row) -> Option<Time> {
+        let (index, attend) = (|| self.index(&row.case), |keep| self.attend(&row.case, keep));
+        match row.what {
+            What::Index => index(),
+            What::Attend => attend(row.keep?),
+            // The indexer selects from random keys.
+            What::Both => {
+                let (index, attend) = (index()?, attend(0.0)?);
+                Some((format!("{}, {}", index.0, attend.0), index.1 + attend.1))
+            }
+        }
+    }
+
     /// The fastest peer's indexer, scores and selection together.
-    pub fn index(&self, case: &Case) -> Option<Time> {
+    fn index(&self, case: &Case) -> Option<Time> {
         let lines = || self.of(case);
         let whole = lines().filter(|line| line.op.ends_with("score+topk"));
         let whole = whole.filter_map(Line::time);
@@ -89,7 +109,7 @@ impl Peers {
     }
 
     /// The fastest peer's attention, to lists with this overlap in prefill. No peer is faster where drafts share blocks.
-    pub fn attend(&self, case: &Case, keep: f64) -> Option<Time> {
+    fn attend(&self, case: &Case, keep: f64) -> Option<Time> {
         let lines = self.of(case).filter(|line| line.op.starts_with("attend"));
         let lines = lines.filter(|line| line.prefix.is_none() || line.overlap == Some(keep));
         fastest(lines.filter_map(Line::time))
@@ -101,7 +121,7 @@ impl Peers {
             let context = line.ctx.or(line.prefix.map(|prefix| prefix + line.new_tokens));
             shape == (case.heads.0, case.heads.1, case.batch, case.new_tokens)
                 && context == Some(case.context())
-                && line.prefix.is_some() == (case.suite() == Suite::Prefill)
+                && line.prefix.is_some() == (case.route() == Route::Prefill)
         })
     }
 }

@@ -1,26 +1,11 @@
-use msa::{BLOCK, Selection};
+//! What the operators have to do for a case.
+
+use msa::{BLOCK, Route, Selection};
 use msa_tests::generate::{Recipe, Request, overlapping_ids};
 
-use crate::bench::cuda::Suite;
-
-/// A step of `batch` equal requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Case {
-    /// Query heads, and KV heads.
-    pub heads: (usize, usize),
-    pub batch: usize,
-    /// Rows of each request.
-    pub new_tokens: usize,
-    /// Keys before these.
-    pub cached: usize,
-}
+use crate::bench::case::Case;
 
 impl Case {
-    /// Keys of each request, those of its own rows among them.
-    pub fn context(&self) -> usize {
-        self.cached + self.new_tokens
-    }
-
     /// Blocks of each request.
     pub fn blocks(&self) -> usize {
         self.context().div_ceil(BLOCK)
@@ -30,35 +15,13 @@ impl Case {
         self.batch * self.new_tokens
     }
 
-    /// The suite that it belongs to, as the library chooses its route.
-    pub fn suite(&self) -> Suite {
-        match self.new_tokens {
-            1 => Suite::Decode,
-            ..=8 => Suite::Speculative,
-            _ => Suite::Prefill,
-        }
-    }
-
-    /// As `peers-h200.md` writes shapes.
-    pub fn name(&self) -> String {
-        let (heads, kv_heads) = self.heads;
-        match self.suite() {
-            Suite::Decode => format!("{heads}/{kv_heads} {} x {}", self.batch, self.context()),
-            Suite::Speculative => {
-                let Self { batch, new_tokens, .. } = self;
-                format!("{heads}/{kv_heads} {batch} x {}, q = {new_tokens}", self.context())
-            }
-            _ => format!("{heads}/{kv_heads} {} after {}", self.new_tokens, self.cached),
-        }
-    }
-
     /// What neighbouring rows have in common in the lists that attention is measured on: the probability with which a
     /// slot keeps what the row before had there.
     pub fn overlaps(&self) -> &'static [f64] {
-        match self.suite() {
-            Suite::Decode => &[0.0],
-            Suite::Speculative => &[0.0, 0.5, 0.875],
-            _ => &[0.0, 0.875, 0.98],
+        match self.route() {
+            Route::Empty | Route::Decode => &[0.0],
+            Route::Speculative => &[0.0, 0.5, 0.875],
+            Route::Prefill => &[0.0, 0.5, 0.875, 0.98],
         }
     }
 
@@ -118,37 +81,4 @@ impl Case {
             .sum();
         (blocks * 2 * BLOCK * msa::HEAD_DIM * 2) as f64
     }
-}
-
-/// The cases of a suite; the shapes are those of `peers-h200.md`.
-pub fn cases(suite: Suite) -> Vec<Case> {
-    let share = |batch, new_tokens, context: usize| Case {
-        heads: (16, 1),
-        batch,
-        new_tokens,
-        cached: context - new_tokens,
-    };
-    let whole = |case: Case| Case { heads: (64, 4), ..case };
-    let all = [
-        share(1, 1, 32_768),
-        share(1, 1, 131_072),
-        share(1, 1, 524_288),
-        share(8, 1, 131_072),
-        share(64, 1, 32_768),
-        share(128, 1, 4096),
-        whole(share(1, 1, 131_072)),
-        whole(share(8, 1, 131_072)),
-        whole(share(64, 1, 32_768)),
-        whole(share(128, 1, 4096)),
-        share(64, 4, 32_768),
-        whole(share(64, 4, 32_768)),
-        share(1, 8192, 8192),
-        share(1, 8192, 8192 + 32_768),
-        share(1, 2048, 2048 + 131_072),
-        share(1, 512, 512 + 262_144),
-        whole(share(1, 8192, 8192)),
-        whole(share(1, 8192, 8192 + 32_768)),
-        whole(share(1, 512, 512 + 262_144)),
-    ];
-    all.into_iter().filter(|case| suite == Suite::All || case.suite() == suite).collect()
 }
