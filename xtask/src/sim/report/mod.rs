@@ -48,7 +48,7 @@ fn kernel(name: &str) -> Result<Kernel, String> {
 }
 
 const HEADER: &str = "\
-kernel         step                   heads   keep         grid  splits  instructions  KiB moved  \
+kernel                 step                   heads   keep         grid  splits  instructions  KiB moved  \
 of fewest  by request  by tile  useful  conflicts  diverged";
 
 const FOOTER: &str = "\
@@ -76,7 +76,7 @@ fn line(step: Step, cost: &Cost) -> String {
     };
     let ratio = |ratio: Option<f64>| ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.3}"));
     let left =
-        format!("{:<15}{:<23}{:<6}{:>6}", launch.kernel, step.name(), step.heads(), step.keep());
+        format!("{:<24}{:<23}{:<6}{:>6}", launch.kernel, step.name(), step.heads(), step.keep());
     format!(
         "{left}{grid:>13}{splits:>8}{:>14}{:>11}{:>11.2}{:>12}{:>9}{:>8}{:>11.3}{:>9.1}%",
         cost.instructions(),
