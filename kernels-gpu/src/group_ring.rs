@@ -153,15 +153,9 @@ impl<const GROUPS: u32> User<GROUPS> {
         // SAFETY: the barrier is made, and in the phase of this tile or the next, for which the tile must be used first.
         unsafe { wait(self.ring.arrived.add(stage).address(), self.phases >> stage) };
         self.phases ^= 1 << stage;
-        self.skip();
+        self.stage = self.ring.after(stage);
         ptx::fence_proxy_async();
         Arrived { tile: self.ring.stages.nth(stage), used: self.ring.used.add(stage) }
-    }
-
-    /// A warp: passes over the next tile, which its group does not use.
-    #[inline(always)]
-    pub(crate) const fn skip(&mut self) {
-        self.stage = self.ring.after(self.stage);
     }
 }
 

@@ -61,7 +61,7 @@ impl Kernels {
         let functions = functions.collect::<Result<Vec<_>, _>>()?;
         let kernel = Kernel::AttendDecodeCluster;
         if let Some(function) = functions[kernel as usize] {
-            let shared = most.min(AttendParams::cluster_shared_bytes(16, 64, 2));
+            let shared = device.plan.largest_cluster_shared();
             device.plan.max_cluster =
                 function.max_cluster(kernel, AttendParams::THREADS, shared)?;
         }

@@ -1,3 +1,6 @@
+use msa_abi::{AttendParams, MAX_TOPK};
+
+use super::plan::tuning;
 use super::{Kernel, Ptx};
 
 /// What a plan has to know of a GPU.
@@ -19,6 +22,14 @@ pub struct Device {
 impl Device {
     /// Bytes of shared memory that the driver takes of each block on a multiprocessor.
     const RESERVED_SHARED: u32 = 1024;
+
+    /// Most bytes of dynamic shared memory that a block of the largest clusters asks for on it, for which the driver is asked
+    /// how large these may be ([`max_cluster`](Self::max_cluster)); their blocks have 128 threads.
+    pub fn largest_cluster_shared(&self) -> u32 {
+        let (splits, stages) = (tuning::LARGEST_CLUSTER, tuning::MIN_STAGES);
+        let needed = AttendParams::cluster_shared_bytes(splits, MAX_TOPK as u32, stages);
+        needed.min(self.shared_per_block_optin)
+    }
 
     /// Bytes of shared memory that each of some blocks on a multiprocessor may have.
     pub(super) fn shared_for_each_of(&self, blocks: u32) -> u32 {

@@ -29,9 +29,12 @@ pub(in crate::gpu) const ATTEND_BLOCKS: u32 = 1;
 /// on an H100: where 8 requests have 16 blocks each, room for two is worth more than a third stage (7.0 and 11.2 us).
 pub(in crate::gpu) const CLUSTER_BLOCKS: u32 = 2;
 
+/// Most blocks of a cluster.
+pub(in crate::gpu) const LARGEST_CLUSTER: u32 = 16;
+
 /// Blocks of a cluster, the best first. Measured on an H100: two do not pay for the join, where there are too many rows for
 /// four.
-pub(in crate::gpu) const CLUSTER_SIZES: [u32; 4] = [16, 8, 4, 1];
+pub(in crate::gpu) const CLUSTER_SIZES: [u32; 4] = [LARGEST_CLUSTER, 8, 4, 1];
 
 /// Stages of `attend_decode`: one is worked on while another arrives, and shared memory is left for other blocks.
 pub(in crate::gpu) const DECODE_STAGES: u32 = MIN_STAGES;
