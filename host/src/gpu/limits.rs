@@ -2,6 +2,7 @@ use msa_abi::{IndexParams, MAX_SPECULATIVE};
 
 use super::Device;
 use super::plan::attention::partial_bytes;
+use super::plan::clusters::Clusters;
 use super::plan::indexer::{most_prefill_splits, score_stride};
 use super::plan::tuning;
 use super::workspace::rounded;
@@ -58,11 +59,12 @@ pub fn indexer_workspace_bytes(limits: &Limits, device: &Device) -> usize {
 
 /// Bytes of workspace with which attention runs every step within these limits. It grows with every limit.
 ///
-/// Decode and speculative decode keep 130 floats for each row, query head and id, where rows are too few to fill the
-/// device, and nothing elsewhere; prefill keeps nothing.
+/// Before compute capability 9.0 decode and speculative decode keep 130 floats for each row, query head and id, where rows
+/// are too few to fill the device, and nothing elsewhere; prefill keeps nothing, and neither does decode from 9.0 on.
 pub fn attention_workspace_bytes(limits: &Limits, device: &Device) -> usize {
     let &Limits { heads, kv_heads, topk, .. } = limits;
-    if kv_heads == 0 {
+    // Clusters keep nothing there; whether there are any depends on the list's length alone.
+    if kv_heads == 0 || Clusters::new(device, u64::MAX, topk).is_some() {
         return 0;
     }
     // Blocks are split where the device holds this many blocks of threads, or more, for each tile and KV head.

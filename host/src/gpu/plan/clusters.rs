@@ -6,7 +6,7 @@ use crate::gpu::{Device, Kernel};
 
 /// How `attend_decode_cluster` has a row's blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Clusters {
+pub(in crate::gpu) struct Clusters {
     /// Blocks of threads of a cluster, a power of two.
     pub(super) splits: u32,
     /// Stages of each.
@@ -18,7 +18,7 @@ impl Clusters {
     /// and a KV head, of which there are `items`.
     ///
     /// None if the device has no such kernel.
-    pub(super) fn new(device: &Device, items: u64, topk: u32) -> Option<Self> {
+    pub(in crate::gpu) fn new(device: &Device, items: u64, topk: u32) -> Option<Self> {
         let kernel = Kernel::AttendDecodeCluster;
         if !device.has(kernel) {
             return None;

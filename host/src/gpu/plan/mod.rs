@@ -4,7 +4,7 @@
 //! What a split changes is who works on what, never the result: kernels merge in an order that the row alone fixes.
 
 pub(super) mod attention;
-mod clusters;
+pub(super) mod clusters;
 mod fit;
 pub(super) mod indexer;
 mod prefill_tile;
