@@ -203,7 +203,9 @@ const INSTRUCTIONS: &[(&str, Version, Target)] = &[
     ("cp.async.bulk..shared::cta.global", (8, 6), From(90)),
     ("cp.async.bulk..cp_mask", (8, 6), From(100)),
     ("cp.async.bulk..cta_group::1|cta_group::2", (8, 6), Only(TENSOR_5)),
-    ("cp.async.bulk..tile::gather4|tile::scatter4", (8, 6), Only(TENSOR_5)),
+    ("cp.async.bulk..shared::cta.global.tile::gather4", (8, 6), From(100)),
+    ("cp.async.bulk..shared::cluster|L2..tile::gather4", (8, 6), Only(TENSOR_5)),
+    ("cp.async.bulk..tile::scatter4", (8, 6), Only(TENSOR_5)),
     ("cp.reduce.async.bulk", (8, 0), From(90)),
     ("tensormap", (8, 3), Only(SPECIALISED)),
 

@@ -7,6 +7,8 @@ use cuda_sim::{Launch, Machine, Order};
 
 /// A kernel's body and how it is run.
 pub struct Case<'a> {
+    /// The target of its module.
+    pub target: &'a str,
     /// Directives of the kernel.
     pub directives: &'a str,
     pub blocks: u32,
@@ -50,21 +52,26 @@ const MAP: TensorMap = TensorMap {
     element_strides: [1, 1, 0, 0, 0],
 };
 
+/// The tensor map in `rows`: the same with boxes of one row.
+const ROWS: TensorMap = TensorMap { box_extents: [8, 1, 0, 0, 0], ..MAP };
+
 fn run(case: &Case, variant: usize, order: Order) -> Result<u64, (u64, Fault)> {
     // The body starts in line 6.
     let ptx = format!(
-        ".version 8.6\n.target sm_90a\n.address_size 64\n\
+        ".version 8.6\n.target {}\n.address_size 64\n\
          .visible .entry planted(.param .u64 buffer_param, .param .u64 other_param, .param .align 64 .b8 \
-         map_param[128]) {} {{ .shared .align 128 .b8 memory[4096]; .reg .pred p, q; .reg .b16 h; .reg .b32 a, b, c, d, thread, block, s; \
-         .reg .b64 buffer, other, map, at, x; .reg .f32 f;\n\
+         map_param[128], .param .align 64 .b8 rows_param[128]) {} {{ .shared .align 128 .b8 memory[4096]; .reg .pred p, q; .reg .b16 h; .reg .b32 a, b, c, d, thread, block, s; \
+         .reg .b64 buffer, other, map, rows, at, x; .reg .f32 f;\n\
          ld.param.u64 buffer, [buffer_param]; ld.param.u64 other, [other_param]; mov.u64 map, map_param; cvta.param.u64 map, \
-         map; mov.u32 thread, %tid.x; \
+         map; mov.u64 rows, rows_param; cvta.param.u64 rows, rows; mov.u32 thread, %tid.x; \
          mov.u32 block, %ctaid.x; shl.b32 s, thread, 2; mad.wide.u32 at, thread, 4, buffer;\n\
          {}\nret; }}\n",
+        case.target,
         case.directives,
         choose(case.body, variant)
     );
-    let machine = Machine::new(Device::named("sm_90").expect("it is known"));
+    let device = case.target.trim_end_matches('a');
+    let machine = Machine::new(Device::named(device).expect("it is known"));
     let module = machine.load(&ptx).unwrap_or_else(|error| panic!("{error}"));
     let function = module.function("planted").expect("it is there");
     let buffer = machine.allocate(4 * WORDS);
@@ -76,9 +83,9 @@ fn run(case: &Case, variant: usize, order: Order) -> Result<u64, (u64, Fault)> {
     let (grid, block) = ([case.blocks, 1, 1], [case.threads, 1, 1]);
     let cluster = if case.is_cluster { grid } else { [1; 3] };
     let launch = Launch { grid, cluster, block, ..Launch::default() };
-    let map = TensorMap { address: buffer, ..MAP }.encode();
-    // The map starts at the next multiple of 64.
-    let words = [&[buffer, other][..], &[0; 6], &map].concat();
+    let [map, rows] = [MAP, ROWS].map(|map| TensorMap { address: buffer, ..map }.encode());
+    // The maps start at the next multiple of 64.
+    let words = [&[buffer, other][..], &[0; 6], &map, &rows].concat();
     let parameters: Vec<u8> = words.into_iter().flat_map(u64::to_le_bytes).collect();
     machine.launch(&function, &launch, order, &parameters).map_err(|fault| (buffer, fault))?;
     Ok(buffer)
@@ -86,12 +93,22 @@ fn run(case: &Case, variant: usize, order: Order) -> Result<u64, (u64, Fault)> {
 
 /// What the planted kernel is caught at. The clean one runs in turn and in 20 random orders.
 pub fn caught(blocks: u32, threads: u32, body: &str) -> (u64, Fault) {
-    caught_as(&Case { directives: "", blocks, is_cluster: false, threads, body })
+    caught_as(&Case { blocks, threads, ..hopper(body) })
 }
 
 /// The same of a kernel that runs in the blocks of one cluster.
 pub fn caught_in_cluster(blocks: u32, threads: u32, body: &str) -> (u64, Fault) {
-    caught_as(&Case { directives: "", blocks, is_cluster: true, threads, body })
+    caught_as(&Case { blocks, is_cluster: true, threads, ..hopper(body) })
+}
+
+/// The same of a kernel for Blackwell in one cluster, of warps of one block or several.
+pub fn caught_on_blackwell(blocks: u32, threads: u32, body: &str) -> (u64, Fault) {
+    caught_as(&Case { target: "sm_100a", blocks, is_cluster: true, threads, ..hopper(body) })
+}
+
+/// A body that one warp runs on Hopper.
+pub fn hopper(body: &str) -> Case<'_> {
+    Case { target: "sm_90a", directives: "", blocks: 1, is_cluster: false, threads: 32, body }
 }
 
 /// The same of any kernel.

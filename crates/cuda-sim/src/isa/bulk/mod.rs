@@ -30,11 +30,8 @@ pub(crate) enum Bulk {
 const UNIT: u32 = 16;
 
 /// Modifiers that are not simulated, and whose they are.
-const UNKNOWN: [(&str, &str); 8] = [
+const UNKNOWN: [(&str, &str); 5] = [
     ("cp_mask", "Blackwell's"),
-    ("cta_group", "Blackwell's"),
-    ("tile::gather4", "Blackwell's"),
-    ("tile::scatter4", "Blackwell's"),
     ("im2col::w", "Blackwell's"),
     ("im2col", "of convolutions"),
     ("im2col_no_offs", "of convolutions"),
