@@ -152,6 +152,9 @@ pub enum FaultKind {
         /// Its rank in the cluster.
         rank: u32,
     },
+    /// A request for a cluster by `clusterlaunchcontrol.try_cancel`, of a block that knows already that one has
+    /// failed.
+    RequestAfterFailure,
     /// An instruction that all threads of a warp must execute together was reached by some alone.
     Divergent {
         /// The lanes that reached it.
@@ -215,6 +218,7 @@ impl FaultKind {
             Self::MissingProxyFence { .. } => "missing proxy fence",
             Self::ExitedBlock { .. } => "exited block",
             Self::UnstartedBlock { .. } => "unstarted block",
+            Self::RequestAfterFailure => "request after failure",
             Self::Divergent { .. } => "divergent collective",
             Self::BarrierNotReached { .. } => "barrier not reached",
             Self::MbarrierNotReached { .. } => "mbarrier not reached",
@@ -312,6 +316,9 @@ impl fmt::Display for FaultKind {
                 f,
                 "shared memory of block {rank} of the cluster, and nothing says that it has begun; a \
                  barrier of the cluster would"
+            ),
+            Self::RequestAfterFailure => f.write_str(
+                "the block has seen that a request for a cluster has failed, and makes another",
             ),
             Self::Divergent { lanes, expected } => {
                 write!(f, "reached by lanes {lanes:#010x}, expected {expected:#010x} together")

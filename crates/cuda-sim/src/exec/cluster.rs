@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::block::{BarrierState, Block};
 use super::clock::{Agent, Epoch, Knowledge};
 use super::warpgroup::Step;
-use super::{Cx, Event, Flow, Launched, PhaseOf, Reply, Stop, Warp, lanes};
+use super::{Cx, Event, Flow, Launched, Pending, PhaseOf, Reply, Stop, Warp, lanes};
 use crate::fault::FaultKind;
 use crate::isa::{Instruction, Kernel};
 use crate::memory::{GlobalMemory, SharedMemory, Visitor};
@@ -21,13 +21,16 @@ pub(crate) struct Cluster {
     begun: Agent,
     /// The launch before, whose end is a step.
     before: Agent,
+    /// When requests for other clusters were answered that failed.
+    failures: Vec<Epoch>,
 }
 
 impl Cluster {
     /// A cluster of so many warps.
     fn new(warps: u32) -> Self {
         let [begun, before] = [warps, warps + 1].map(Agent);
-        Self { barrier: BarrierState::default(), agents: warps + 2, begun, before }
+        let (barrier, failures) = Default::default();
+        Self { barrier, agents: warps + 2, begun, before, failures }
     }
 
     /// Somebody new whose steps are counted.
@@ -55,6 +58,16 @@ impl Cluster {
     /// What who has waited for the launch before knows.
     pub(crate) fn waited(&self) -> Epoch {
         Epoch { agent: self.before, time: 1 }
+    }
+
+    /// A request for another cluster fails, which those know who know of this step.
+    pub(crate) fn fail(&mut self, answered: Epoch) {
+        self.failures.push(answered);
+    }
+
+    /// Whether any warp of a block knows of a request that failed.
+    pub(crate) fn knows_failure(&self, block: &Block) -> bool {
+        self.failures.iter().any(|answered| block.any_knows(*answered))
     }
 
     /// Phases of the cluster's barrier that are complete.
@@ -186,6 +199,7 @@ pub(crate) fn run(
     launch: &Launched,
     mut warps: Vec<Warp>,
     schedule: &mut dyn Schedule,
+    pending: &mut Pending,
 ) -> Result<(), Stopped> {
     let of_block = warps.len() / blocks.len();
     let mut cluster = Cluster::new(warps.len() as u32);
@@ -213,7 +227,7 @@ pub(crate) fn run(
         let index = ready[choice];
         let (rank, warp) = (index / of_block, &mut warps[index]);
         let (block, siblings) = Siblings::of(blocks, rank);
-        let cx = &mut Cx { warp, block, siblings, cluster: &mut cluster, global, launch };
+        let cx = &mut Cx { warp, block, siblings, cluster: &mut cluster, pending, global, launch };
         let (end, executed) = take_turn(cx, kernel, turn).map_err(|stop| {
             let (warp, instruction) = (cx.warp.index, cx.warp.path().map_or(0, |path| path.pc));
             Stopped { rank, warp, instruction, stop }

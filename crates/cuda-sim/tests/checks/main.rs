@@ -5,6 +5,7 @@ mod asynchronous;
 mod cluster;
 mod early;
 mod harness;
+mod launch_control;
 mod mbarrier;
 mod rows;
 mod wgmma;

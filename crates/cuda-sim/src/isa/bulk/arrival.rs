@@ -28,7 +28,7 @@ const PAIR: u32 = 2;
 
 /// An arrival as a lane has it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Place {
+pub(in crate::isa) struct Place {
     /// The block that the addresses are of, and the ranks of several instead, a bit for each.
     rank: u32,
     several: Option<u32>,
@@ -85,14 +85,21 @@ impl Arrival {
 }
 
 impl Place {
+    /// A place in the block's own shared memory, or the same in all blocks of the cluster.
+    pub(in crate::isa) fn of_own(cx: &Cx, all: bool, address: u64, mbarrier: u64) -> Self {
+        let every = u32::MAX >> (u32::BITS - cx.siblings.cluster_size() as u32);
+        let several = all.then_some(every);
+        Self { rank: cx.rank(), several, address, mbarrier, side: None }
+    }
+
     /// Lets `write` bring so many bytes to each block, as a step of the mbarrier that counts them: the one
     /// there, or of its pair.
-    pub(super) fn arrive(
+    pub(in crate::isa) fn arrive(
         &self,
         cx: &mut Cx,
         lane: usize,
         bytes: u32,
-        write: impl Fn(&mut SharedMemory, Epoch, Visitor) -> Result<(), FaultKind>,
+        mut write: impl FnMut(&mut SharedMemory, Epoch, Visitor) -> Result<(), FaultKind>,
     ) -> Result<(), FaultKind> {
         let ranks: Vec<u32> = match self.several {
             None => vec![self.rank],

@@ -9,6 +9,7 @@ mod copy;
 mod groups;
 mod tensor;
 
+pub(super) use arrival::Place;
 pub(crate) use groups::Groups;
 
 use super::decode::Text;
