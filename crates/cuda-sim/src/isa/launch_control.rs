@@ -182,9 +182,7 @@ fn request(cx: &mut Cx, lane: usize, to: u64, place: &Place) -> Result<(), Fault
         shared.check_run(run)?;
         shared.write_async(run, &bytes, (writer, Proxy::Async), by)
     })?;
-    if response.0.is_none() {
-        answered.into_iter().for_each(|answered| cx.cluster.fail(answered));
-    }
+    answered.into_iter().for_each(|step| cx.answer(lane, step, response.0.is_some()));
     Ok(())
 }
 

@@ -62,6 +62,35 @@ fn a_block_asks_again_after_a_request_has_failed() {
 }
 
 #[test]
+fn nobody_waits_for_a_response() {
+    let fault = caught(32, &format!("{START}{ASK}«|{WAIT}»"));
+    assert_eq!((line(&fault), *fault.kind), (5, FaultKind::UnseenResponse { granted: false }));
+    assert_eq!(fault.thread, [0, 0, 0]);
+    let fault = caught_of_many(&format!("{START}{ASK}«|{WAIT}»"));
+    assert_eq!((line(&fault), *fault.kind), (5, FaultKind::UnseenResponse { granted: true }));
+    // One that was made ahead, by another mbarrier, before the first was seen to fail.
+    let start =
+        START.replace("2048], 1;", "2048], 1;@p mbarrier.init.shared.b64 [memory+2056], 1;");
+    let [ahead, wait] =
+        [ASK, WAIT].map(|code| code.replace("2048", "2056").replace("[memory]", "[memory+16]"));
+    let wait = wait.replace("wait: ", "ahead: ").replace("bra wait", "bra ahead");
+    let fault = caught(32, &format!("{start}{ASK}{ahead}{WAIT}«|{wait}»"));
+    assert_eq!((line(&fault), *fault.kind), (7, FaultKind::UnseenResponse { granted: false }));
+    // Of several blocks each has its own.
+    let all = ASK
+        .replace(
+            "@p cluster",
+            "mov.u32 a, %cluster_ctarank; setp.eq.and.u32 q, a, 0, p; @q cluster",
+        )
+        .replace(".b128", ".multicast::cluster::all.b128");
+    let meet = "barrier.cluster.arrive; barrier.cluster.wait;";
+    let first = "setp.eq.u32 q, a, 0;\n@!q bra end;\n";
+    let (_, fault) =
+        caught_on_blackwell(2, 32, &format!("{START}{all}«{first}|»{WAIT}end: {meet}"));
+    assert_eq!((line(&fault), *fault.kind), (5, FaultKind::UnseenResponse { granted: false }));
+}
+
+#[test]
 fn a_cluster_is_taken_that_was_not_granted() {
     for first in [
         "clusterlaunchcontrol.query_cancel.get_first_ctaid.v4.b32.b128 {a, b, c, _}, r;",
