@@ -31,10 +31,10 @@ pub(crate) struct Kernel {
     /// `.reqnctapercluster`
     pub(crate) required_cluster: Option<[u32; 3]>,
     pub(crate) has_wgmma: bool,
-    /// Whether it cancels launches of clusters.
-    pub(crate) cancels: bool,
     /// Registers of each thread at the start, if that is settled.
     pub(crate) registers_at_entry: Option<u32>,
+    /// Whether it cancels launches of clusters.
+    pub(crate) cancels: bool,
     /// What counters tell apart: mnemonics, and some with a space.
     pub(crate) kinds: Vec<String>,
     /// Names by class.
@@ -300,8 +300,8 @@ pub(crate) fn kernel(
     Ok(Kernel {
         name: kernel.name.clone(),
         has_wgmma: own_code.iter().any(|instruction| matches!(instruction.op, Op::Wgmma(_))),
-        cancels: own_code.iter().any(|instruction| instruction.op.cancels()),
         registers_at_entry,
+        cancels: own_code.iter().any(|instruction| instruction.op.cancels()),
         code: own_code,
         activations,
         parameter_bytes,

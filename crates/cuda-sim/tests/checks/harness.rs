@@ -7,8 +7,8 @@ use cuda_sim::{Launch, Machine, Order};
 
 /// A kernel's body and how it is run.
 pub struct Case<'a> {
-    /// The target of its module.
-    pub target: &'a str,
+    /// The device, and its architecture's own instructions.
+    pub device: &'a str,
     /// Directives of the kernel.
     pub directives: &'a str,
     pub blocks: u32,
@@ -18,6 +18,9 @@ pub struct Case<'a> {
     /// `«a|b»` stands for `a` in the planted kernel and for `b` in the clean one.
     pub body: &'a str,
 }
+
+/// What kernels are for unless a case says otherwise.
+pub const HOPPER: &str = "sm_90";
 
 /// The body with the first or the second of each pair `«a|b»`.
 fn choose(body: &str, second: usize) -> String {
@@ -58,7 +61,7 @@ const ROWS: TensorMap = TensorMap { box_extents: [8, 1, 0, 0, 0], ..MAP };
 fn run(case: &Case, variant: usize, order: Order) -> Result<u64, (u64, Fault)> {
     // The body starts in line 6.
     let ptx = format!(
-        ".version 8.6\n.target {}\n.address_size 64\n\
+        ".version 8.6\n.target {}a\n.address_size 64\n\
          .visible .entry planted(.param .u64 buffer_param, .param .u64 other_param, .param .align 64 .b8 \
          map_param[128], .param .align 64 .b8 rows_param[128]) {} {{ .shared .align 128 .b8 memory[4096]; .reg .pred p, q; .reg .b16 h; .reg .b32 a, b, c, d, thread, block, s; \
          .reg .b64 buffer, other, map, rows, at, x; .reg .f32 f;\n\
@@ -66,12 +69,11 @@ fn run(case: &Case, variant: usize, order: Order) -> Result<u64, (u64, Fault)> {
          map; mov.u64 rows, rows_param; cvta.param.u64 rows, rows; mov.u32 thread, %tid.x; \
          mov.u32 block, %ctaid.x; shl.b32 s, thread, 2; mad.wide.u32 at, thread, 4, buffer;\n\
          {}\nret; }}\n",
-        case.target,
+        case.device,
         case.directives,
         choose(case.body, variant)
     );
-    let device = case.target.trim_end_matches('a');
-    let machine = Machine::new(Device::named(device).expect("it is known"));
+    let machine = Machine::new(Device::named(case.device).expect("it is known"));
     let module = machine.load(&ptx).unwrap_or_else(|error| panic!("{error}"));
     let function = module.function("planted").expect("it is there");
     let buffer = machine.allocate(4 * WORDS);
@@ -93,22 +95,12 @@ fn run(case: &Case, variant: usize, order: Order) -> Result<u64, (u64, Fault)> {
 
 /// What the planted kernel is caught at. The clean one runs in turn and in 20 random orders.
 pub fn caught(blocks: u32, threads: u32, body: &str) -> (u64, Fault) {
-    caught_as(&Case { blocks, threads, ..hopper(body) })
+    caught_as(&Case { device: HOPPER, directives: "", blocks, is_cluster: false, threads, body })
 }
 
 /// The same of a kernel that runs in the blocks of one cluster.
 pub fn caught_in_cluster(blocks: u32, threads: u32, body: &str) -> (u64, Fault) {
-    caught_as(&Case { blocks, is_cluster: true, threads, ..hopper(body) })
-}
-
-/// The same of a kernel for Blackwell in one cluster, of warps of one block or several.
-pub fn caught_on_blackwell(blocks: u32, threads: u32, body: &str) -> (u64, Fault) {
-    caught_as(&Case { target: "sm_100a", blocks, is_cluster: true, threads, ..hopper(body) })
-}
-
-/// A body that one warp runs on Hopper.
-pub fn hopper(body: &str) -> Case<'_> {
-    Case { target: "sm_90a", directives: "", blocks: 1, is_cluster: false, threads: 32, body }
+    caught_as(&Case { device: HOPPER, directives: "", blocks, is_cluster: true, threads, body })
 }
 
 /// The same of any kernel.
@@ -134,4 +126,12 @@ pub fn race(fault: &Fault) -> (&'static str, u64, &str, &str) {
         FaultKind::Race { space, address, other, order } => (space, *address, other, order),
         other => panic!("no race: {other}"),
     }
+}
+
+/// A device of Blackwell's generation.
+pub const BLACKWELL: &str = "sm_100";
+
+/// The same of a kernel for Blackwell that runs in the blocks of one cluster.
+pub fn caught_on_blackwell(blocks: u32, threads: u32, body: &str) -> (u64, Fault) {
+    caught_as(&Case { device: BLACKWELL, directives: "", blocks, is_cluster: true, threads, body })
 }

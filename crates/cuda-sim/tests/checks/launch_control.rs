@@ -2,7 +2,7 @@
 
 use cuda_sim::fault::{Fault, FaultKind};
 
-use super::harness::{Case, caught_as, caught_on_blackwell, hopper, line, race};
+use super::harness::{BLACKWELL, Case, caught_as, caught_on_blackwell, line, race};
 
 /// `p` holds in the first thread. There is an mbarrier of one arrival at 2048. Four lines.
 const START: &str = ".reg .b128 r; setp.eq.u32 p, thread, 0;\n@p mbarrier.init.shared.b64 [memory+2048], 1;\n\
@@ -29,7 +29,8 @@ fn caught(threads: u32, body: &str) -> Fault {
 
 /// What 149 blocks are caught at, which is one more than find a multiprocessor.
 fn caught_of_many(body: &str) -> Fault {
-    caught_as(&Case { target: "sm_100a", blocks: 149, ..hopper(body) }).1
+    let (device, is_cluster) = (BLACKWELL, false);
+    caught_as(&Case { device, directives: "", blocks: 149, is_cluster, threads: 32, body }).1
 }
 
 #[test]
