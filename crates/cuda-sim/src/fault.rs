@@ -152,6 +152,15 @@ pub enum FaultKind {
         /// Its rank in the cluster.
         rank: u32,
     },
+    /// A request for a cluster by `clusterlaunchcontrol.try_cancel`, of a block that knows already that one has
+    /// failed.
+    RequestAfterFailure,
+    /// A cluster ends, and none of its threads has waited for the response to a request for another by
+    /// `clusterlaunchcontrol.try_cancel`. If it was granted nobody does that one's work.
+    UnseenResponse {
+        /// Whether it was.
+        granted: bool,
+    },
     /// An instruction that all threads of a warp must execute together was reached by some alone.
     Divergent {
         /// The lanes that reached it.
@@ -215,6 +224,8 @@ impl FaultKind {
             Self::MissingProxyFence { .. } => "missing proxy fence",
             Self::ExitedBlock { .. } => "exited block",
             Self::UnstartedBlock { .. } => "unstarted block",
+            Self::RequestAfterFailure => "request after failure",
+            Self::UnseenResponse { .. } => "unseen response",
             Self::Divergent { .. } => "divergent collective",
             Self::BarrierNotReached { .. } => "barrier not reached",
             Self::MbarrierNotReached { .. } => "mbarrier not reached",
@@ -312,6 +323,14 @@ impl fmt::Display for FaultKind {
                 f,
                 "shared memory of block {rank} of the cluster, and nothing says that it has begun; a \
                  barrier of the cluster would"
+            ),
+            Self::RequestAfterFailure => f.write_str(
+                "the block has seen that a request for a cluster has failed, and makes another",
+            ),
+            Self::UnseenResponse { granted } => write!(
+                f,
+                "no thread of the cluster has waited for the response, by which another is {}",
+                if *granted { "taken that nobody runs now" } else { "not taken" }
             ),
             Self::Divergent { lanes, expected } => {
                 write!(f, "reached by lanes {lanes:#010x}, expected {expected:#010x} together")

@@ -249,6 +249,11 @@ impl Block {
         self.knowledge[warp].has_seen(epoch)
     }
 
+    /// Whether any of its warps knows that something has happened.
+    pub(super) fn any_knows(&self, epoch: Epoch) -> bool {
+        self.knowledge.iter().any(|known| known.has_seen(epoch))
+    }
+
     /// Whether a warp knows of anything that another block of its cluster has done.
     pub(crate) fn knows_of(&self, warp: usize, other: &Self) -> bool {
         let warps = other.knowledge.len() as u32;

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::block::{BarrierState, Block};
 use super::clock::{Agent, Epoch, Knowledge};
 use super::warpgroup::Step;
-use super::{Cx, Event, Flow, Launched, PhaseOf, Reply, Stop, Warp, lanes};
+use super::{Cx, Event, Flow, Launched, Pending, PhaseOf, Reply, Stop, Warp, lanes};
 use crate::fault::FaultKind;
 use crate::isa::{Instruction, Kernel};
 use crate::memory::{GlobalMemory, SharedMemory, Visitor};
@@ -21,13 +21,29 @@ pub(crate) struct Cluster {
     begun: Agent,
     /// The launch before, whose end is a step.
     before: Agent,
+    /// What requests for other clusters were answered.
+    answers: Vec<Answer>,
+}
+
+/// The answer to a request for another cluster, in the shared memory of one block.
+#[derive(Debug)]
+struct Answer {
+    /// Who knows of this step has seen it.
+    step: Epoch,
+    granted: bool,
+    /// Who has made the request: a lane of a warp of a block, and by which instruction.
+    rank: u32,
+    warp: usize,
+    lane: usize,
+    instruction: u32,
 }
 
 impl Cluster {
     /// A cluster of so many warps.
     fn new(warps: u32) -> Self {
         let [begun, before] = [warps, warps + 1].map(Agent);
-        Self { barrier: BarrierState::default(), agents: warps + 2, begun, before }
+        let (barrier, answers) = Default::default();
+        Self { barrier, agents: warps + 2, begun, before, answers }
     }
 
     /// Somebody new whose steps are counted.
@@ -55,6 +71,25 @@ impl Cluster {
     /// What who has waited for the launch before knows.
     pub(crate) fn waited(&self) -> Epoch {
         Epoch { agent: self.before, time: 1 }
+    }
+
+    /// Whether any warp of a block knows of a request for another cluster that has failed.
+    pub(crate) fn knows_failure(&self, block: &Block) -> bool {
+        self.answers.iter().any(|answer| !answer.granted && block.any_knows(answer.step))
+    }
+
+    /// Refuses that a cluster ends and no warp knows of an answer.
+    fn check_seen(&self, blocks: &[Block]) -> Result<(), Stopped> {
+        let is_seen = |answer: &&Answer| blocks.iter().any(|block| block.any_knows(answer.step));
+        match self.answers.iter().find(|answer| !is_seen(answer)) {
+            None => Ok(()),
+            Some(Answer { granted, rank, warp, lane, instruction, .. }) => {
+                let kind = FaultKind::UnseenResponse { granted: *granted };
+                let stop = Stop { lane: *lane as u32, kind };
+                let (rank, instruction) = (*rank as usize, *instruction);
+                Err(Stopped { rank, warp: *warp, instruction, stop })
+            }
+        }
     }
 
     /// Phases of the cluster's barrier that are complete.
@@ -104,6 +139,13 @@ impl Cx<'_, '_> {
     /// This block's rank in its cluster.
     pub(crate) fn rank(&self) -> u32 {
         self.block.place.rank
+    }
+
+    /// A lane's request for another cluster is answered, in a step of the mbarrier that counts the answer.
+    pub(crate) fn answer(&mut self, lane: usize, step: Epoch, granted: bool) {
+        let (rank, warp) = (self.rank(), self.warp.index);
+        let (instruction, _) = self.warp.position();
+        self.cluster.answers.push(Answer { step, granted, rank, warp, lane, instruction });
     }
 
     /// The warp executes what its warpgroup executes together, with operands that are the same in all
@@ -186,6 +228,7 @@ pub(crate) fn run(
     launch: &Launched,
     mut warps: Vec<Warp>,
     schedule: &mut dyn Schedule,
+    pending: &mut Pending,
 ) -> Result<(), Stopped> {
     let of_block = warps.len() / blocks.len();
     let mut cluster = Cluster::new(warps.len() as u32);
@@ -199,7 +242,7 @@ pub(crate) fn run(
         let ready: Vec<usize> = (0..warps.len()).filter(|&w| states[w] == State::Ready).collect();
         if ready.is_empty() {
             if states.iter().all(|state| *state == State::Exited) {
-                return Ok(());
+                return cluster.check_seen(blocks);
             }
             timeouts += 1;
             if timeouts > TIMEOUTS || !wake(&mut warps, &mut states) {
@@ -213,7 +256,7 @@ pub(crate) fn run(
         let index = ready[choice];
         let (rank, warp) = (index / of_block, &mut warps[index]);
         let (block, siblings) = Siblings::of(blocks, rank);
-        let cx = &mut Cx { warp, block, siblings, cluster: &mut cluster, global, launch };
+        let cx = &mut Cx { warp, block, siblings, cluster: &mut cluster, pending, global, launch };
         let (end, executed) = take_turn(cx, kernel, turn).map_err(|stop| {
             let (warp, instruction) = (cx.warp.index, cx.warp.path().map_or(0, |path| path.pc));
             Stopped { rank, warp, instruction, stop }

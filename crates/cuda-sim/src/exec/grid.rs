@@ -3,6 +3,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 use super::block::Block;
 use super::cluster::{self, Schedule, Stopped};
+use super::pending::Pending;
+use super::random::{GOLDEN, Random};
 use super::stream::{Earlier, Steps, Stream};
 use super::warp::{Warp, specials};
 use super::{Launched, Place, unflatten};
@@ -70,28 +72,39 @@ pub(crate) fn launch(
         overlap: stream.overlap(launch.early),
         steps: Steps::default(),
     };
-    let next = AtomicU32::new(0);
+    let hands: Box<dyn Iterator<Item = Pending> + Send> = match kernel.cancels {
+        // Of a kernel that asks for clusters a multiprocessor has one block.
+        true => {
+            let room = device.multiprocessors / launch.cluster.iter().product::<u32>();
+            Box::new(Pending::deal(count, room, order).into_iter())
+        }
+        false => Box::new((0..count).map(Pending::only)),
+    };
+    let hands = Mutex::new(hands.enumerate());
     let stop = AtomicBool::new(false);
     let total = Mutex::new(Tally::new(kernel.kinds.len()));
     // Of several faults the one of the first cluster is told: the same one on every run.
-    let fault: Mutex<Option<(u32, Fault)>> = Mutex::new(None);
+    let fault: Mutex<Option<(usize, Fault)>> = Mutex::new(None);
+    let next = || hands.lock().expect("no panic under the lock").next();
     let work = || {
-        while !stop.load(Relaxed) {
-            let index = next.fetch_add(1, Relaxed);
-            if index >= count {
-                break;
-            }
-            let cluster = unflatten(index, clusters);
-            match run_cluster(kernel, global, launch, order, &launched, cluster) {
-                Ok(tallies) => {
-                    let mut total = total.lock().expect("no panic under the lock");
-                    tallies.iter().for_each(|tally| total.add(tally));
-                }
-                Err(found) => {
-                    stop.store(true, Relaxed);
-                    let mut first = fault.lock().expect("no panic under the lock");
-                    if first.as_ref().is_none_or(|(of, _)| index < *of) {
-                        *first = Some((index, found));
+        while !stop.load(Relaxed)
+            && let Some((index, mut pending)) = next()
+        {
+            while !stop.load(Relaxed)
+                && let Some(cluster) = pending.begin()
+            {
+                let cluster = unflatten(cluster, clusters);
+                match run_cluster(kernel, global, launch, order, &launched, cluster, &mut pending) {
+                    Ok(tallies) => {
+                        let mut total = total.lock().expect("no panic under the lock");
+                        tallies.iter().for_each(|tally| total.add(tally));
+                    }
+                    Err(found) => {
+                        stop.store(true, Relaxed);
+                        let mut first = fault.lock().expect("no panic under the lock");
+                        if first.as_ref().is_none_or(|(of, _)| index < *of) {
+                            *first = Some((index, found));
+                        }
                     }
                 }
             }
@@ -119,6 +132,7 @@ fn run_cluster(
     order: Order,
     launched: &Launched,
     cluster: [u32; 3],
+    pending: &mut Pending,
 ) -> Result<Vec<Tally>, Fault> {
     let threads: u32 = launch.block.iter().product();
     let of_block = threads.div_ceil(32);
@@ -153,7 +167,7 @@ fn run_cluster(
         Order::InTurn => &mut InTurn { turns: 0 },
         Order::Random(seed) => &mut Random(seed ^ first.wrapping_mul(GOLDEN)),
     };
-    match cluster::run(&mut blocks, kernel, global, launched, warps, schedule) {
+    match cluster::run(&mut blocks, kernel, global, launched, warps, schedule, pending) {
         Ok(()) => {
             blocks.iter().for_each(|block| launched.steps.add(block.steps));
             Ok(blocks.into_iter().map(|block| block.tally).collect())
@@ -184,19 +198,9 @@ impl Schedule for InTurn {
     }
 }
 
-/// 2^64 divided by the golden ratio: successive multiples are spread over all values.
-const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-
-/// SplitMix64.
-struct Random(u64);
-
 impl Schedule for Random {
     fn next(&mut self, ready: usize) -> (usize, u32) {
-        self.0 = self.0.wrapping_add(GOLDEN);
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        (mixed as u32 as usize % ready, 1 + (mixed >> 32) as u32 % 64)
+        let drawn = self.draw();
+        (drawn as u32 as usize % ready, 1 + (drawn >> 32) as u32 % 64)
     }
 }

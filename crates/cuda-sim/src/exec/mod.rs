@@ -10,6 +10,8 @@ pub(crate) mod clock;
 mod cluster;
 mod grid;
 mod holds;
+mod pending;
+mod random;
 mod stream;
 mod warp;
 mod warpgroup;
@@ -17,6 +19,7 @@ mod warpgroup;
 pub(crate) use grid::launch;
 pub use grid::{Launch, Order};
 pub(crate) use holds::Role;
+pub(crate) use pending::Pending;
 pub(crate) use stream::Earlier;
 pub use stream::Stream;
 pub(crate) use warp::{LANES, Lanes, Warp, lanes};
@@ -37,6 +40,8 @@ pub(crate) struct Cx<'a, 'k> {
     pub(crate) block: &'a mut Block,
     pub(crate) siblings: Siblings<'a>,
     pub(crate) cluster: &'a mut Cluster,
+    /// Clusters of the grid that this one may take the place of.
+    pub(crate) pending: &'a mut Pending,
     pub(crate) global: &'a GlobalMemory,
     pub(crate) launch: &'a Launched<'a>,
 }

@@ -98,8 +98,8 @@ const SPECIALISED: &[&str] = &[
 const TENSOR_5: &[&str] =
     &["sm_100a", "sm_100f", "sm_101a", "sm_101f", "sm_103a", "sm_103f", "sm_110a", "sm_110f"];
 
-/// The targets with matrices of 8-bit elements in shared memory.
-const BYTE_MATRICES: &[&str] = &[
+/// The targets of Blackwell's generation that have what not all of the generation has to keep.
+const BLACKWELL: &[&str] = &[
     "sm_100a", "sm_100f", "sm_101a", "sm_101f", "sm_103a", "sm_103f", "sm_110a", "sm_110f",
     "sm_120a", "sm_120f", "sm_121a",
 ];
@@ -176,6 +176,7 @@ const INSTRUCTIONS: &[(&str, Version, Target)] = &[
     ("ld|st..v8", (8, 8), From(100)),
     ("ld|st..v4..b64|u64|s64|f64", (8, 8), From(100)),
     ("ld|st..L2::evict_normal|L2::evict_first|L2::evict_last", (8, 8), From(100)),
+    ("ld|st|mov..b128", (8, 3), From(70)),
     ("prefetch..L2::evict_last|L2::evict_normal", (7, 4), From(80)),
     ("prefetch..tensormap", (8, 0), From(90)),
     ("atom|red..cta|gpu|sys", (5, 0), From(60)),
@@ -203,7 +204,9 @@ const INSTRUCTIONS: &[(&str, Version, Target)] = &[
     ("cp.async.bulk..shared::cta.global", (8, 6), From(90)),
     ("cp.async.bulk..cp_mask", (8, 6), From(100)),
     ("cp.async.bulk..cta_group::1|cta_group::2", (8, 6), Only(TENSOR_5)),
-    ("cp.async.bulk..tile::gather4|tile::scatter4", (8, 6), Only(TENSOR_5)),
+    ("cp.async.bulk..shared::cta.global.tile::gather4", (8, 6), From(100)),
+    ("cp.async.bulk..shared::cluster|L2..tile::gather4", (8, 6), Only(TENSOR_5)),
+    ("cp.async.bulk..tile::scatter4", (8, 6), Only(TENSOR_5)),
     ("cp.reduce.async.bulk", (8, 0), From(90)),
     ("tensormap", (8, 3), Only(SPECIALISED)),
 
@@ -217,9 +220,9 @@ const INSTRUCTIONS: &[(&str, Version, Target)] = &[
     ("mma..m16n8k32|m16n8k64", (7, 0), From(80)),
     ("mma..e4m3|e5m2", (8, 4), From(89)),
     ("ldmatrix", (6, 5), From(75)),
-    ("ldmatrix..m8n16|m16n16", (8, 6), Only(BYTE_MATRICES)),
+    ("ldmatrix..m8n16|m16n16", (8, 6), Only(BLACKWELL)),
     ("stmatrix", (7, 8), From(90)),
-    ("stmatrix..m16n8", (8, 6), Only(BYTE_MATRICES)),
+    ("stmatrix..m16n8", (8, 6), Only(BLACKWELL)),
     ("movmatrix", (7, 8), From(75)),
     ("wgmma", (8, 0), Only(&["sm_90a"])),
     ("setmaxnreg", (8, 0), Only(SPECIALISED)),
@@ -249,6 +252,7 @@ const INSTRUCTIONS: &[(&str, Version, Target)] = &[
     ("mbarrier..test_wait..parity", (7, 1), From(80)),
     ("mbarrier.try_wait", (7, 8), From(90)),
     ("clusterlaunchcontrol", (8, 6), From(100)),
+    ("clusterlaunchcontrol..multicast::cluster::all", (8, 6), Only(BLACKWELL)),
 
     // Warps and control.
     ("shfl|vote.sync", (6, 0), From(30)),

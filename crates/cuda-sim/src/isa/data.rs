@@ -16,6 +16,8 @@ pub(crate) enum Data {
         to: Register,
         from: PredicateSource,
     },
+    /// What has 128 bits, half by half.
+    MoveHalves(Vec<(Register, Source)>),
     /// Parts of a register to registers, the lowest bits first; no register for `_`.
     Unpack {
         to: Vec<Option<Register>>,
@@ -59,6 +61,9 @@ impl Data {
             return Self::decode_predicate(text);
         }
         text.finish(2)?;
+        if ty == Type::B128 {
+            return Self::decode_wide(text);
+        }
         let is_short_float = ty.is_float() && !matches!(ty, Type::F32 | Type::F64);
         if !matches!(ty.bits(), 16 | 32 | 64) || is_short_float {
             return Err(text.refuse("not an instruction of this type"));
@@ -93,6 +98,31 @@ impl Data {
             return Ok(Self::Pack { to, from: from.collect::<Result<_, _>>()?, bits });
         }
         Ok(Self::Move { to, from: text.source(1, ty)? })
+    }
+
+    /// Of 128 bits: from register to register, or to or from two halves.
+    fn decode_wide(text: &Text) -> Result<Self, LoadError> {
+        let moves: Result<Vec<_>, LoadError> = match (text.operand(0)?, text.operand(1)?) {
+            (Operand::Vector(parts), from) => {
+                let moves = halves(text, parts)?.iter().zip(text.wide(from)?);
+                let moves = moves.filter(|(to, _)| **to != Operand::Sink);
+                let to = |operand| text.destination_of(operand, Type::B64);
+                moves.map(|(operand, from)| Ok((to(operand)?, Source::Register(from)))).collect()
+            }
+            (to, Operand::Vector(parts)) => {
+                let moves = text.wide(to)?.into_iter().zip(halves(text, parts)?);
+                moves.map(|(to, from)| Ok((to, text.source_of(from, Type::B64)?))).collect()
+            }
+            (to, from) => {
+                let from = text.wide(from)?.map(Source::Register);
+                Ok(text.wide(to)?.into_iter().zip(from).collect())
+            }
+        };
+        let moves = moves?;
+        if moves.is_empty() {
+            return Err(text.refuse("no part goes anywhere"));
+        }
+        Ok(Self::MoveHalves(moves))
     }
 
     fn decode_predicate(text: &Text) -> Result<Self, LoadError> {
@@ -132,6 +162,9 @@ impl Data {
     pub(super) fn execute(&self, cx: &mut Cx, mask: u32) -> Result<(), Stop> {
         match self {
             Self::Move { to, from } => copy(cx, *to, *from, mask)?,
+            Self::MoveHalves(moves) => {
+                moves.iter().try_for_each(|(to, from)| copy(cx, *to, *from, mask))?;
+            }
             Self::MovePredicate { to, from } => {
                 let value = match *from {
                     PredicateSource::Constant(value) => {
@@ -214,6 +247,14 @@ pub(super) fn predicate(
 ) -> Result<u32, Stop> {
     let value = cx.warp.predicate(register, mask)?;
     Ok(if negated { !value } else { value })
+}
+
+/// The parts of 128 bits.
+fn halves<'a>(text: &Text, parts: &'a [Operand]) -> Result<&'a [Operand], LoadError> {
+    match parts.len() {
+        2 => Ok(parts),
+        _ => Err(text.refuse("2 parts of 64 bits are simulated")),
+    }
 }
 
 fn part_type(text: &Text, bits: u32) -> Result<Type, LoadError> {

@@ -44,6 +44,8 @@ impl Symbols {
 #[derive(Clone, Debug)]
 pub(crate) enum Binding {
     Register(Register, Type),
+    /// A register of 128 bits: two of 64, the lower one first.
+    Wide([Register; 2]),
     /// A variable: its address in its space.
     Symbol(u64, Space),
     /// What goes to a function or comes from it.
@@ -348,6 +350,17 @@ impl<'a> Text<'a> {
         }
     }
 
+    /// A register of 128 bits: its halves, the lower one first.
+    pub(crate) fn wide(&self, operand: &Operand) -> Result<[Register; 2], LoadError> {
+        match operand {
+            Operand::Name(name) => match self.scope.find(name) {
+                Some(Binding::Wide(halves)) => Ok(halves),
+                _ => Err(self.refuse(format!("{name} is no register of 128 bits"))),
+            },
+            _ => Err(self.refuse(format!("{operand} is no register of 128 bits"))),
+        }
+    }
+
     /// A predicate register.
     pub(crate) fn predicate(&self, index: usize) -> Result<Register, LoadError> {
         self.destination(index, Type::Pred)
@@ -374,7 +387,7 @@ impl<'a> Text<'a> {
     }
 
     pub(crate) fn source_of(&self, operand: &Operand, ty: Type) -> Result<Source, LoadError> {
-        if ty == Type::Pred {
+        if matches!(ty, Type::Pred | Type::B128) {
             return Err(self.refuse("not an instruction of this type"));
         }
         let immediate = |value: u64| Ok(Source::Immediate(value & (u64::MAX >> (64 - ty.bits()))));
@@ -402,6 +415,10 @@ impl<'a> Text<'a> {
                     }
                     let (is, wants) = (declared.bits(), ty.bits());
                     let reason = format!("{name} has {is} bits where {wants} are expected");
+                    Err(self.refuse(reason))
+                }
+                Some(Binding::Wide(_)) => {
+                    let reason = format!("{name} has 128 bits where {} are expected", ty.bits());
                     Err(self.refuse(reason))
                 }
                 Some(Binding::Symbol(_, Space::Global)) if takes_addresses && ty.bits() < 64 => {
@@ -453,7 +470,7 @@ impl<'a> Text<'a> {
         match self.scope.find(name)? {
             Binding::Symbol(_, space) => Some(space),
             Binding::Argument(_) => Some(Space::Param),
-            Binding::Register(..) => None,
+            Binding::Register(..) | Binding::Wide(_) => None,
         }
     }
 

@@ -20,6 +20,7 @@ mod float;
 mod in_space;
 mod integer;
 mod lanewise;
+mod launch_control;
 mod link;
 mod matrix;
 mod mbarrier;
@@ -66,6 +67,7 @@ pub(crate) enum Op {
     Barrier(barrier::Barrier),
     Mbarrier(mbarrier::Mbarrier),
     Cluster(cluster::Cluster),
+    LaunchControl(launch_control::LaunchControl),
     WarpWide(warp_wide::WarpWide),
     Dependency(dependency::Dependency),
     Control(control::Control),
@@ -115,6 +117,9 @@ impl Op {
             "barrier" if text.peek() == Some("cluster") => {
                 Self::Cluster(cluster::Cluster::decode(text)?)
             }
+            "clusterlaunchcontrol" => {
+                Self::LaunchControl(launch_control::LaunchControl::decode(text)?)
+            }
             "mbarrier" => Self::Mbarrier(mbarrier::Mbarrier::decode(text)?),
             "bar" | "barrier" | "membar" | "fence" => {
                 Self::Barrier(barrier::Barrier::decode(text)?)
@@ -130,6 +135,11 @@ impl Op {
             }
             _ => return Err(text.refuse("unknown instruction")),
         })
+    }
+
+    /// Whether it cancels launches of clusters.
+    fn cancels(&self) -> bool {
+        matches!(self, Self::LaunchControl(launch_control::LaunchControl::TryCancel { .. }))
     }
 
     /// Executes the instruction for some lanes of a warp.
@@ -151,6 +161,7 @@ impl Op {
             Self::Wgmma(op) => op.execute(cx, mask)?,
             Self::Transfer(op) => op.execute(cx, mask)?,
             Self::WarpWide(op) => op.execute(cx, mask)?,
+            Self::LaunchControl(op) => op.execute(cx, mask)?,
             Self::Dependency(op) => op.execute(cx),
             Self::SetMaxRegisters(op) => return op.execute(cx, mask),
             Self::Barrier(op) => return op.execute(cx, mask),

@@ -33,6 +33,8 @@ pub(crate) struct Kernel {
     pub(crate) has_wgmma: bool,
     /// Registers of each thread at the start, if that is settled.
     pub(crate) registers_at_entry: Option<u32>,
+    /// Whether it cancels launches of clusters.
+    pub(crate) cancels: bool,
     /// What counters tell apart: mnemonics, and some with a space.
     pub(crate) kinds: Vec<String>,
     /// Names by class.
@@ -62,7 +64,7 @@ pub(crate) struct Instruction {
     pub(crate) kind: u16,
 }
 
-/// What a register holds.
+/// What a register holds. One of 128 bits is two of 64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Class {
     Predicate,
@@ -299,6 +301,7 @@ pub(crate) fn kernel(
         name: kernel.name.clone(),
         has_wgmma: own_code.iter().any(|instruction| matches!(instruction.op, Op::Wgmma(_))),
         registers_at_entry,
+        cancels: own_code.iter().any(|instruction| instruction.op.cancels()),
         code: own_code,
         activations,
         parameter_bytes,
@@ -423,7 +426,10 @@ impl Decoder<'_> {
                     Some(register) if register.class != Class::Predicate => {
                         Place::Value(Source::Register(register))
                     }
-                    _ => return Err(LoadError::new(*line, "a predicate as a parameter", name)),
+                    _ => {
+                        let reason = "a predicate or 128 bits as a parameter";
+                        return Err(LoadError::new(*line, reason, name));
+                    }
                 }
             } else {
                 let address = self.place_local(bytes, *align).into();
@@ -448,20 +454,29 @@ impl Decoder<'_> {
 
     fn declare(&mut self, declaration: &RegisterDecl, line: u32) -> Result<(), LoadError> {
         let RegisterDecl { name, ty, count } = declaration;
-        let class = Class::of(*ty)
-            .ok_or_else(|| LoadError::new(line, "registers of 128 bits are not simulated", name))?;
         let names: Vec<String> = match count {
             None => vec![name.clone()],
             Some(count) => (0..*count).map(|index| format!("{name}{index}")).collect(),
         };
         for name in names {
-            let known = &mut self.register_names[class as usize];
-            let index = u16::try_from(known.len())
-                .map_err(|_| LoadError::new(line, "too many registers", &name))?;
-            known.push(name.clone());
-            self.scope.bind(&name, Binding::Register(Register { class, index }, *ty));
+            let binding = match Class::of(*ty) {
+                Some(class) => Binding::Register(self.new_register(class, &name, line)?, *ty),
+                None => {
+                    let low = self.new_register(Class::Double, &name, line)?;
+                    Binding::Wide([low, self.new_register(Class::Double, &name, line)?])
+                }
+            };
+            self.scope.bind(&name, binding);
         }
         Ok(())
+    }
+
+    fn new_register(&mut self, class: Class, name: &str, line: u32) -> Result<Register, LoadError> {
+        let known = &mut self.register_names[class as usize];
+        let index = u16::try_from(known.len())
+            .map_err(|_| LoadError::new(line, "too many registers", name))?;
+        known.push(name.to_owned());
+        Ok(Register { class, index })
     }
 
     fn place(&mut self, variable: &Variable) -> Result<(), LoadError> {

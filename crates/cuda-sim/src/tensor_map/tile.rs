@@ -1,4 +1,5 @@
-//! The copy of one box in tile mode: which bytes of shared memory are which bytes of global memory.
+//! The copy of one box in tile mode, or of four rows by `.tile::gather4` and `.tile::scatter4`: which bytes of
+//! shared memory are which bytes of global memory.
 //!
 //! Where the manual is silent this is as an H100 does it: rows that are narrower than the swizzle's span
 //! lie a span apart, and what is between them is left alone, and not counted by the copy's barrier; the
@@ -19,6 +20,8 @@ pub(crate) struct Tile<'a> {
     first: [i64; 5],
     /// Its elements along each dimension, 1 along those that the tensor has not.
     counts: [u64; 5],
+    /// The rows of the tensor that stand one after the other in place of a box's.
+    rows: Option<[i64; ROWS]>,
     shared: u64,
 }
 
@@ -46,11 +49,18 @@ pub(crate) enum TileError {
     Swizzle(u8),
     #[error("{given} coordinates for a tensor of rank {rank}")]
     Coordinates { given: usize, rank: u8 },
+    #[error("rows of a tensor of rank {rank}, expected one of two dimensions")]
+    NoMatrix { rank: u8 },
+    #[error("single rows by a tensor map whose box has {extent} of them, expected one")]
+    SeveralRows { extent: u16 },
     #[error("the box begins {bytes} bytes from the tensor's edge, no multiple of {CHUNK}")]
     InnerCoordinate { bytes: i64 },
     #[error("shared address {address:#x} of a box is no multiple of {ALIGNMENT}")]
     Misaligned { address: u64 },
 }
+
+/// How many rows `.tile::gather4` and `.tile::scatter4` move.
+pub(crate) const ROWS: usize = 4;
 
 /// What the address of a box in shared memory is a multiple of.
 pub(crate) const ALIGNMENT: u64 = 128;
@@ -68,6 +78,27 @@ const NAN: [u8; 16] = {
 };
 
 impl<'a> Tile<'a> {
+    /// Four rows of a matrix from a column on, each as wide as the map's box, which has one row: the PTX
+    /// manual's section on `.tile::scatter4` and `.tile::gather4`. In shared memory they are a box of four.
+    pub(crate) fn of_rows(
+        map: &'a TensorMap,
+        column: i32,
+        rows: [i32; ROWS],
+        shared: u64,
+    ) -> Result<Self, TileError> {
+        if map.rank != 2 {
+            return Err(TileError::NoMatrix { rank: map.rank });
+        }
+        let extent = map.box_extents[1];
+        if extent != 1 {
+            return Err(TileError::SeveralRows { extent });
+        }
+        let mut tile = Self::new(map, &[column, 0], shared)?;
+        tile.counts[1] = ROWS as u64;
+        tile.rows = Some(rows.map(i64::from));
+        Ok(tile)
+    }
+
     /// The box at some coordinates, dimension 0 first, and at an address of shared memory.
     pub(crate) fn new(
         map: &'a TensorMap,
@@ -106,12 +137,20 @@ impl<'a> Tile<'a> {
         if !shared.is_multiple_of(ALIGNMENT) {
             return Err(TileError::Misaligned { address: shared });
         }
-        Ok(Self { map, swizzle, element, first, counts, shared })
+        Ok(Self { map, swizzle, element, first, counts, rows: None, shared })
     }
 
     /// The bytes that the copy's barrier counts: those outside of the tensor too.
     pub(crate) fn bytes(&self) -> u64 {
         self.element * self.counts.iter().product::<u64>()
+    }
+
+    /// Whether a row of the tensor stands twice among single rows: what a store leaves there is nobody's guess.
+    pub(crate) fn repeats(&self) -> bool {
+        let inside = |row: &i64| (0..self.map.extents[1] as i64).contains(row);
+        let mut rows: Vec<i64> = self.rows.iter().flatten().copied().filter(inside).collect();
+        rows.sort_unstable();
+        rows.windows(2).any(|pair| pair[0] == pair[1])
     }
 
     /// What elements outside of the tensor are loaded as, beginning with that of any run.
@@ -160,9 +199,13 @@ impl<'a> Tile<'a> {
     fn row_address(&self, mut row: u64) -> Option<u64> {
         let mut address = self.map.address;
         for dimension in 1..usize::from(self.map.rank) {
-            let index = row % self.counts[dimension] * step(self.map, dimension);
+            let index = row % self.counts[dimension];
             row /= self.counts[dimension];
-            let coordinate = u64::try_from(self.first[dimension] + index as i64).ok()?;
+            let coordinate = match self.rows {
+                Some(rows) => rows[index as usize],
+                None => self.first[dimension] + (index * step(self.map, dimension)) as i64,
+            };
+            let coordinate = u64::try_from(coordinate).ok()?;
             if coordinate >= self.map.extents[dimension] {
                 return None;
             }
@@ -342,6 +385,40 @@ mod tests {
             run(160, 416, None, 32),
         ];
         assert_eq!(tile.runs().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn single_rows_stand_one_after_the_other() {
+        let map = matrix([64, 64], 128, [16, 1]);
+        let tile = Tile::of_rows(&map, 56, [7, -1, 64, 7], 256).unwrap();
+        let run = |offset, global, bytes| Run { offset, shared: 256 + offset, global, bytes };
+        let row = Some(0x10000 + 7 * 128 + 112);
+        let expected = [
+            run(0, row, 16),
+            run(16, None, 16),
+            run(32, None, 16),
+            run(48, None, 16),
+            run(64, None, 16),
+            run(80, None, 16),
+            run(96, row, 16),
+            run(112, None, 16),
+        ];
+        assert_eq!(tile.runs().collect::<Vec<_>>(), expected);
+        assert_eq!(tile.bytes(), 128);
+        assert!(tile.repeats());
+        assert!(!Tile::of_rows(&map, 56, [7, -1, 64, -1], 256).unwrap().repeats());
+        // Steps are between rows of a box, of which there is one.
+        let steps = TensorMap { element_strides: [1, 8, 0, 0, 0], ..map };
+        let tile = Tile::of_rows(&steps, 56, [7, -1, 64, 7], 256).unwrap();
+        assert_eq!(tile.runs().collect::<Vec<_>>(), expected);
+        for (map, error) in [
+            (TensorMap { rank: 3, ..map }, TileError::NoMatrix { rank: 3 }),
+            (TensorMap { rank: 1, ..map }, TileError::NoMatrix { rank: 1 }),
+            (matrix([64, 64], 128, [16, 4]), TileError::SeveralRows { extent: 4 }),
+            (TensorMap { interleave: 1, ..map }, TileError::Interleave(1)),
+        ] {
+            assert_eq!(Tile::of_rows(&map, 56, [0, 1, 2, 3], 256).err(), Some(error));
+        }
     }
 
     #[test]

@@ -37,6 +37,28 @@ fn a_copy_is_read_before_the_wait() {
 }
 
 #[test]
+fn a_copy_is_read_after_a_wait_for_another_s_mbarrier() {
+    let start = START.replace(
+        "bar.sync 0;",
+        "@p mbarrier.init.shared.b64 [memory+2056], 1;\n\
+         @p fence.mbarrier_init.release.cluster; bar.sync 0;",
+    );
+    let second =
+        LOAD.replace("2048", "2056").replace("[memory], [buffer]", "[memory+128], [buffer+128]");
+    let body = format!("{start}{LOAD}{second}{WAIT}ld.shared.u32 a, [s+«128|0»];");
+    let (_, fault) = caught(1, 32, &body);
+    assert_eq!((line(&fault), *fault.kind), (11, FaultKind::PendingCopy { address: 128 }));
+    // Nor does one know of it whom a thread has told that has waited for the first alone.
+    let told = WAIT.replace("2048", "«2048|2056»");
+    let body = format!(
+        "{start}{LOAD}{second}setp.gt.u32 q, thread, 31;\n@q bra read;\n{told}read: bar.sync 0;\n\
+         and.b32 s, s, 127; ld.shared.u32 a, [s+128];"
+    );
+    let (_, fault) = caught(1, 64, &body);
+    assert_eq!(*fault.kind, FaultKind::PendingCopy { address: 128 });
+}
+
+#[test]
 fn a_stage_is_overwritten_before_consumers_have_released_it() {
     // Warp 0 fills it three times, warp 1 reads it. The second mbarrier says that it is empty.
     let body = |wait: &str, read: &str| {
@@ -374,6 +396,41 @@ fn copies_are_there_for_those_who_wait_for_either_mbarrier() {
     );
     let (_, fault) = caught(1, 32, &body);
     assert_eq!(*fault.kind, FaultKind::PendingCopy { address: 0 });
+}
+
+/// Who waits for an mbarrier knows of the copies of those that have told it, and not of those that the same
+/// threads have told another of along with others.
+#[test]
+fn copies_are_there_for_those_alone_who_wait_for_their_mbarrier() {
+    let start =
+        START.replace("2048], 1;", "2048], 64;\n@p mbarrier.init.shared.b64 [memory+2056], 32;");
+    // Both warps tell the first mbarrier of what they copy, and the second warp the other one too.
+    let copy = format!(
+        "{start}setp.gt.u32 p, thread, 31;\ncp.async.ca.shared.global [s], [at], 4;\n\
+         cp.async.mbarrier.arrive.noinc.shared.b64 [memory+2048];\n"
+    );
+    let tell = "@p cp.async.mbarrier.arrive.noinc.shared.b64 [memory+2056];\n@!p bra end;\n";
+    let other =
+        WAIT.replace("2048", "2056").replace("wait: ", "other: ").replace("bra wait", "bra other");
+    // That one's phase says nothing of what the first warp has copied.
+    let body = format!("{copy}{tell}{other}xor.b32 s, s, «128|0»;\nld.shared.u32 a, [s];\nend:");
+    let (_, fault) = caught(1, 64, &body);
+    assert_eq!((line(&fault), *fault.kind), (13, FaultKind::PendingCopy { address: 0 }));
+    let body =
+        format!("{copy}{tell}{other}«|{WAIT}»xor.b32 s, s, 128;\nld.shared.u32 a, [s];\nend:");
+    let (_, fault) = caught(1, 64, &body);
+    assert_eq!((line(&fault), *fault.kind), (13, FaultKind::PendingCopy { address: 0 }));
+    // Nor the first one's of what is copied later.
+    let later = "cp.async.ca.shared.global [s+256], [at], 4;\n";
+    let body = format!("{copy}{later}{tell}«|{other}»{WAIT}ld.shared.u32 a, [s+256];\nend:");
+    let (_, fault) = caught(1, 64, &body);
+    assert_eq!(*fault.kind, FaultKind::PendingCopy { address: 384 });
+    // But what was copied before the one was told the other is told of as well.
+    let body = format!(
+        "{copy}{later}{tell}{other}ld.shared.u32 a, [s]; ld.shared.u32 a, [s+«128|256»];\nend:"
+    );
+    let (_, fault) = caught(1, 64, &body);
+    assert_eq!(*fault.kind, FaultKind::PendingCopy { address: 256 });
 }
 
 /// A load of a box by the first thread, of `map` at some coordinates to an address. Two lines.

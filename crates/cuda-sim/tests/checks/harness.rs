@@ -7,6 +7,8 @@ use cuda_sim::{Launch, Machine, Order};
 
 /// A kernel's body and how it is run.
 pub struct Case<'a> {
+    /// The device, and its architecture's own instructions.
+    pub device: &'a str,
     /// Directives of the kernel.
     pub directives: &'a str,
     pub blocks: u32,
@@ -16,6 +18,9 @@ pub struct Case<'a> {
     /// `«a|b»` stands for `a` in the planted kernel and for `b` in the clean one.
     pub body: &'a str,
 }
+
+/// What kernels are for unless a case says otherwise.
+pub const HOPPER: &str = "sm_90";
 
 /// The body with the first or the second of each pair `«a|b»`.
 fn choose(body: &str, second: usize) -> String {
@@ -50,21 +55,25 @@ const MAP: TensorMap = TensorMap {
     element_strides: [1, 1, 0, 0, 0],
 };
 
+/// The tensor map in `rows`: the same with boxes of one row.
+const ROWS: TensorMap = TensorMap { box_extents: [8, 1, 0, 0, 0], ..MAP };
+
 fn run(case: &Case, variant: usize, order: Order) -> Result<u64, (u64, Fault)> {
     // The body starts in line 6.
     let ptx = format!(
-        ".version 8.6\n.target sm_90a\n.address_size 64\n\
+        ".version 8.6\n.target {}a\n.address_size 64\n\
          .visible .entry planted(.param .u64 buffer_param, .param .u64 other_param, .param .align 64 .b8 \
-         map_param[128]) {} {{ .shared .align 128 .b8 memory[4096]; .reg .pred p, q; .reg .b16 h; .reg .b32 a, b, c, d, thread, block, s; \
-         .reg .b64 buffer, other, map, at, x; .reg .f32 f;\n\
+         map_param[128], .param .align 64 .b8 rows_param[128]) {} {{ .shared .align 128 .b8 memory[4096]; .reg .pred p, q; .reg .b16 h; .reg .b32 a, b, c, d, thread, block, s; \
+         .reg .b64 buffer, other, map, rows, at, x; .reg .f32 f;\n\
          ld.param.u64 buffer, [buffer_param]; ld.param.u64 other, [other_param]; mov.u64 map, map_param; cvta.param.u64 map, \
-         map; mov.u32 thread, %tid.x; \
+         map; mov.u64 rows, rows_param; cvta.param.u64 rows, rows; mov.u32 thread, %tid.x; \
          mov.u32 block, %ctaid.x; shl.b32 s, thread, 2; mad.wide.u32 at, thread, 4, buffer;\n\
          {}\nret; }}\n",
+        case.device,
         case.directives,
         choose(case.body, variant)
     );
-    let machine = Machine::new(Device::named("sm_90").expect("it is known"));
+    let machine = Machine::new(Device::named(case.device).expect("it is known"));
     let module = machine.load(&ptx).unwrap_or_else(|error| panic!("{error}"));
     let function = module.function("planted").expect("it is there");
     let buffer = machine.allocate(4 * WORDS);
@@ -76,9 +85,9 @@ fn run(case: &Case, variant: usize, order: Order) -> Result<u64, (u64, Fault)> {
     let (grid, block) = ([case.blocks, 1, 1], [case.threads, 1, 1]);
     let cluster = if case.is_cluster { grid } else { [1; 3] };
     let launch = Launch { grid, cluster, block, ..Launch::default() };
-    let map = TensorMap { address: buffer, ..MAP }.encode();
-    // The map starts at the next multiple of 64.
-    let words = [&[buffer, other][..], &[0; 6], &map].concat();
+    let [map, rows] = [MAP, ROWS].map(|map| TensorMap { address: buffer, ..map }.encode());
+    // The maps start at the next multiple of 64.
+    let words = [&[buffer, other][..], &[0; 6], &map, &rows].concat();
     let parameters: Vec<u8> = words.into_iter().flat_map(u64::to_le_bytes).collect();
     machine.launch(&function, &launch, order, &parameters).map_err(|fault| (buffer, fault))?;
     Ok(buffer)
@@ -86,12 +95,12 @@ fn run(case: &Case, variant: usize, order: Order) -> Result<u64, (u64, Fault)> {
 
 /// What the planted kernel is caught at. The clean one runs in turn and in 20 random orders.
 pub fn caught(blocks: u32, threads: u32, body: &str) -> (u64, Fault) {
-    caught_as(&Case { directives: "", blocks, is_cluster: false, threads, body })
+    caught_as(&Case { device: HOPPER, directives: "", blocks, is_cluster: false, threads, body })
 }
 
 /// The same of a kernel that runs in the blocks of one cluster.
 pub fn caught_in_cluster(blocks: u32, threads: u32, body: &str) -> (u64, Fault) {
-    caught_as(&Case { directives: "", blocks, is_cluster: true, threads, body })
+    caught_as(&Case { device: HOPPER, directives: "", blocks, is_cluster: true, threads, body })
 }
 
 /// The same of any kernel.
@@ -117,4 +126,12 @@ pub fn race(fault: &Fault) -> (&'static str, u64, &str, &str) {
         FaultKind::Race { space, address, other, order } => (space, *address, other, order),
         other => panic!("no race: {other}"),
     }
+}
+
+/// A device of Blackwell's generation.
+pub const BLACKWELL: &str = "sm_100";
+
+/// The same of a kernel for Blackwell that runs in the blocks of one cluster.
+pub fn caught_on_blackwell(blocks: u32, threads: u32, body: &str) -> (u64, Fault) {
+    caught_as(&Case { device: BLACKWELL, directives: "", blocks, is_cluster: true, threads, body })
 }

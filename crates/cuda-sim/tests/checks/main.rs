@@ -5,7 +5,9 @@ mod asynchronous;
 mod cluster;
 mod early;
 mod harness;
+mod launch_control;
 mod mbarrier;
+mod rows;
 mod wgmma;
 
 use cuda_sim::fault::{Fault, FaultKind};
@@ -223,7 +225,7 @@ fn accesses_out_of_bounds() {
     let (_, fault) = caught(1, 32, "st.shared.u32 [s+«4092|0»], 0;");
     assert_eq!(fault.thread, [1, 0, 0]);
     assert!(matches!(*fault.kind, FaultKind::OutOfBounds { space: "shared", address: 4096, .. }));
-    let (_, fault) = caught(1, 1, "ld.param.u32 a, [buffer_param+«192|8»];");
+    let (_, fault) = caught(1, 1, "ld.param.u32 a, [buffer_param+«320|8»];");
     assert!(matches!(*fault.kind, FaultKind::OutOfBounds { space: "param", .. }));
 }
 

@@ -47,6 +47,8 @@ fn an_instruction_needs_its_version_and_target() {
         ("00000000111111", "ld.global.L2::cache_hint.u32 w0, [x0], x1;"),
         ("00000000000001", "st.global.v4.b64 [x0], {x1, x2, x3, x4};"),
         ("00000000011111", "st.shared::cta.u32 [w0], w1;"),
+        ("00000000000011", ".reg .b128 y; ld.shared.b128 y, [w0];"),
+        ("00000000000011", ".reg .b128 y; mov.b128 y, {x0, x1};"),
         ("00000011111111", "cp.async.ca.shared.global [w0], [x0], 4;"),
         ("00000000011111", "cp.async.ca.shared.global [w0], [x0], 4, p;"),
         ("00000000000111", "red.global.add.v2.f32 [x0], {w0, w1};"),

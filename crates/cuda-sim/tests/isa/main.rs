@@ -9,6 +9,7 @@ mod exact;
 mod float;
 mod harness;
 mod integer;
+mod launch_control;
 mod mbarrier;
 mod memory;
 mod refused;

@@ -52,6 +52,40 @@ fn stores_keep_the_low_bits() {
 }
 
 #[test]
+fn registers_of_128_bits_are_loaded_stored_and_made_of_halves() {
+    let code = |code: &str| one(&format!(".reg .b128 y, z; {code}"));
+    assert_eq!(
+        code("ld.global.b128 y, [from]; mov.b128 z, y; mov.b128 {x0, x1}, z; mov.b64 {_, d}, x1;"),
+        BUFFER[3]
+    );
+    assert_eq!(code("ld.b128 y, [from+16]; mov.b128 {x0, _}, y; mov.b64 {d, _}, x0;"), BUFFER[4]);
+    assert_eq!(
+        code(
+            "ld.global.v2.b64 {x0, x1}, [from]; mov.b128 y, {x1, x0}; st.shared.b128 [memory+16], y;\n\
+             ld.shared.u32 d, [memory+24];"
+        ),
+        BUFFER[0]
+    );
+    for (form, reason) in [
+        ("ld.shared.b128 x0, [w0];", "x0 is no register of 128 bits"),
+        ("ld.shared.v2.b128 {y, z}, [w0];", "one at a time"),
+        ("ld.shared.b64 y, [w0];", "y is no register"),
+        ("mov.b64 x0, y;", "y has 128 bits where 64 are expected"),
+        ("mov.b128 y, x0;", "x0 is no register of 128 bits"),
+        ("mov.b128 {x0, x1}, {x2, x3};", "is no register of 128 bits"),
+        ("mov.b128 {x0, w0}, y;", "a register of 32 bits where 64"),
+        ("mov.b128 {_, _}, y;", "no part goes anywhere"),
+        ("mov.b128 y, {w0, w1, w2, w3};", "2 parts of 64 bits"),
+        ("and.b128 y, y, z;", "y is no register"),
+        ("add.u64 x0, x1, y;", "y has 128 bits"),
+        ("ld.global.u32 w0, [y];", "neither a register nor a variable"),
+    ] {
+        let refusal = refusal(&format!(".reg .b128 y, z; {form}"));
+        assert!(refusal.contains(reason), "{form}: {refusal}");
+    }
+}
+
+#[test]
 fn spaces_have_their_generic_addresses() {
     let generic = "mov.u64 x0, memory; cvta.shared.u64 x1, x0; st.shared.u32 [memory+4], 77;";
     assert_eq!(one(&format!("{generic} ld.u32 d, [x1+4];")), 77);

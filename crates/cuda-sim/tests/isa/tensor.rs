@@ -1,10 +1,11 @@
 //! Copies of boxes of tensors. What a tensor map is made of is our own, so hardware is not asked.
 
 use cuda_sim::counters::Traffic;
+use cuda_sim::device::Device;
 use cuda_sim::tensor_map::TensorMap;
 use cuda_sim::{Launch, Machine, Order};
 
-use super::harness::{addresses, machine};
+use super::harness::{Edition, addresses};
 
 /// What a launch leaves.
 struct Left {
@@ -26,8 +27,19 @@ fn words(machine: &Machine, address: u64, count: usize) -> Vec<u32> {
 /// parameters, and `x7` of the same in global memory; `w7` is the start of shared memory, `w6` an
 /// mbarrier of one arrival, `w5` the thread's word of shared memory, and `p` holds in the first thread.
 fn run(map: TensorMap, tensor: &[u32], blocks: u32, code: &str) -> Left {
+    run_of(("8.6", "sm_90a", "sm_90"), map, tensor, blocks, code)
+}
+
+/// [`run`] in a module of this edition.
+fn run_of(
+    (version, target, device): Edition,
+    map: TensorMap,
+    tensor: &[u32],
+    blocks: u32,
+    code: &str,
+) -> Left {
     let ptx = format!(
-        ".version 8.6\n.target sm_90a\n.address_size 64\n\
+        ".version {version}\n.target {target}\n.address_size 64\n\
          .const .align 64 .b8 constant[128];\n\
          .visible .entry test(.param .u64 out_param, .param .align 64 .b8 map_param[128], .param .u64 copy_param)\n\
          {{\n.shared .align 1024 .b8 memory[16384]; .reg .pred p, q; .reg .b16 h<4>; .reg .b32 w<8>, d, thread;\n\
@@ -41,7 +53,7 @@ fn run(map: TensorMap, tensor: &[u32], blocks: u32, code: &str) -> Left {
          mov.u32 w0, %ctaid.x; mad.lo.u32 w0, w0, 256, thread; mad.wide.u32 at, w0, 4, out;\n\
          st.global.u32 [at], d;\nbarrier.cluster.arrive; barrier.cluster.wait;\nret;\n}}\n"
     );
-    let machine = machine();
+    let machine = Machine::new(Device::named(device).expect("it is known"));
     let module = machine.load(&ptx).unwrap_or_else(|error| panic!("{error}"));
     let function = module.function("test").expect("it is there");
     let at = machine.allocate(4 * tensor.len() as u64);
@@ -280,11 +292,165 @@ fn a_box_is_added_to_what_is_there() {
     }
 }
 
+/// Blackwell with what only its family has, and without.
+const BLACKWELL: Edition = ("8.6", "sm_100a", "sm_100");
+const ANY_BLACKWELL: Edition = ("8.6", "sm_100", "sm_100");
+
+/// [`ROWS`] with a box of one row.
+const SINGLE: TensorMap = TensorMap { box_extents: [8, 1, 0, 0, 0], ..ROWS };
+
+/// The words of 8 columns from `x` on of four of the tensor's rows.
+fn of_four(x: i64, rows: [i64; 4]) -> impl Iterator<Item = Option<usize>> {
+    rows.into_iter().flat_map(move |y| (x..x + 8).map(move |x| of_rows(x, y)))
+}
+
+fn gather(to: &str, coordinates: &str, bytes: u32) -> String {
+    format!(
+        "@p mbarrier.arrive.expect_tx.shared::cta.b64 _, [w6], {bytes};\n\
+         @p cp.async.bulk.tensor.2d.shared::cta.global.tile::gather4.mbarrier::complete_tx::bytes \
+         [{to}], [map, {{{coordinates}}}], [w6];\n{WAIT}ld.shared.u32 d, [w5];"
+    )
+}
+
+#[test]
+fn four_rows_are_gathered_and_what_is_outside_of_the_tensor_is_zero() {
+    let tensor: Vec<u32> = (5..101).collect();
+    for (x, rows) in [
+        (0, [3, 0, 5, 1]),
+        (8, [2, 2, -1, 4]),
+        (-4, [6, 5, i64::from(i32::MIN), i64::from(i32::MAX)]),
+        (100, [0, 1, 2, 3]),
+    ] {
+        let [a, b, c, d] = rows;
+        let code = gather("w7", &format!("{x}, {a}, {b}, {c}, {d}"), 128);
+        let expected: Vec<u32> = of_four(x, rows).map(|at| at.map_or(0, |at| tensor[at])).collect();
+        let of_cluster = code.replace("shared::cta.global", "shared::cluster.global");
+        let with_group = of_cluster.replace("tx::bytes ", "tx::bytes.cta_group::1 ");
+        for (edition, code) in
+            [(ANY_BLACKWELL, &code), (BLACKWELL, &of_cluster), (BLACKWELL, &with_group)]
+        {
+            let left = run_of(edition, SINGLE, &tensor, 1, code);
+            assert_eq!(left.d[..32], expected, "{x} {rows:?}");
+            assert!(left.d[32..].iter().all(|word| *word == 99), "nothing comes after it");
+            assert_eq!(left.loads.bytes, 4 * of_four(x, rows).flatten().count() as u64);
+        }
+    }
+}
+
+/// Where a byte of unswizzled rows in shared memory is with a swizzle, by its number: bits 4 and on are
+/// exchanged by those three above.
+fn swizzle_of(swizzle: u8, address: usize) -> usize {
+    address ^ (address >> 3 & [0, 0x10, 0x30, 0x70][usize::from(swizzle)])
+}
+
+#[test]
+fn gathered_rows_are_swizzled_as_those_of_a_box() {
+    let tensor: Vec<u32> = (0..256).collect();
+    for swizzle in 0..4 {
+        // Rows as wide as the swizzle's span, at a place where it is not at its start.
+        let words = [32, 8, 16, 32][usize::from(swizzle)];
+        let map = TensorMap {
+            swizzle,
+            box_extents: [words, 1, 0, 0, 0],
+            ..TensorMap { extents: [32, 8, 0, 0, 0], strides: [128, 0, 0, 0], ..ROWS }
+        };
+        let words = usize::from(words);
+        let code =
+            format!("add.u32 w4, w7, 384;\n{}", gather("w4", "0, 6, 1, 1, 3", 16 * words as u32));
+        let left = run_of(BLACKWELL, map, &tensor, 1, &code);
+        for (index, row) in [6, 1, 1, 3].into_iter().enumerate() {
+            for column in 0..words {
+                let at = swizzle_of(swizzle, 384 + 4 * (words * index + column)) / 4;
+                assert_eq!(left.d[at], tensor[32 * row + column], "{swizzle}: {index} {column}");
+            }
+        }
+        // And back, to other rows.
+        let code =
+            store("cp.async.bulk.tensor.2d.global.shared::cta.tile::scatter4", "0, 7, 0, 2, 5");
+        let left = run_of(BLACKWELL, map, &tensor, 1, &code);
+        let mut expected = tensor.clone();
+        for (index, row) in [7, 0, 2, 5].into_iter().enumerate() {
+            for column in 0..words {
+                let at = swizzle_of(swizzle, 4 * (words * index + column)) / 4;
+                expected[32 * row + column] = 1000 + at as u32;
+            }
+        }
+        assert_eq!(left.tensor, expected, "{swizzle}");
+    }
+}
+
+#[test]
+fn four_rows_are_scattered_without_what_is_outside_of_the_tensor() {
+    let tensor: Vec<u32> = (5..101).collect();
+    for (x, rows) in [(0, [3, 0, 5, 1]), (8, [-1, 4, -1, 6]), (-4, [9, 5, 0, 2])] {
+        let [a, b, c, d] = rows;
+        let code = store(
+            "cp.async.bulk.tensor.2d.global.shared::cta.tile::scatter4",
+            &format!("{x}, {a}, {b}, {c}, {d}"),
+        );
+        let left = run_of(BLACKWELL, SINGLE, &tensor, 1, &code);
+        let mut expected = tensor.clone();
+        for (index, at) in of_four(x, rows).enumerate() {
+            if let Some(at) = at {
+                expected[at] = 1000 + index as u32;
+            }
+        }
+        assert_eq!(left.tensor, expected, "{x} {rows:?}");
+        assert_eq!(left.stores.bytes, 1024 + 4 * of_four(x, rows).flatten().count() as u64);
+    }
+}
+
+/// Of pairs of blocks the ones with odd ranks have the mbarriers that count.
+#[test]
+fn mbarriers_of_one_block_of_each_pair_count_for_both() {
+    let tensor: Vec<u32> = (5..101).collect();
+    let gather =
+        "cp.async.bulk.tensor.2d.shared::cluster.global.tile::gather4.mbarrier::complete_tx::bytes";
+    let expected: Vec<u32> = of_four(4, [1, 5, 0, 2]).flatten().map(|at| tensor[at]).collect();
+    // To blocks 0, 2 and 3, by the mbarriers of 1 and of 3, which wait for all that comes to their pairs.
+    let several = format!(
+        "mov.u32 w0, %cluster_ctarank; setp.eq.and.u32 q, w0, 1, p;\n\
+         @q mbarrier.arrive.expect_tx.shared::cta.b64 _, [w6], 128;\n setp.eq.and.u32 q, w0, 3, p;\n\
+         @q mbarrier.arrive.expect_tx.shared::cta.b64 _, [w6], 256;\nbarrier.cluster.arrive; barrier.cluster.wait;\n\
+         setp.eq.and.u32 q, w0, 0, p; mov.b16 h0, 13; mov.b64 x0, 0; mapa.shared::cluster.u32 w1, w6, 1;\n\
+         @q {gather}.multicast::cluster.cta_group::2.L2::cache_hint \
+         [w7], [map, {{4, 1, 5, 0, 2}}], [w1], h0, x0;\n\
+         and.b32 w0, w0, 1; setp.eq.u32 q, w0, 0;\n@q bra end;\n{WAIT}end: \
+         barrier.cluster.arrive; barrier.cluster.wait; ld.shared.u32 d, [w5];"
+    );
+    let left = run_of(BLACKWELL, SINGLE, &tensor, 4, &several);
+    for block in [0, 2, 3] {
+        assert_eq!(left.d[256 * block..256 * block + 32], expected, "{block}");
+    }
+    assert_eq!([left.d[256], left.d[256 + 31]], [99, 99]);
+    assert_eq!(left.loads.bytes, 128, "once for all blocks");
+    // Block 2 fills the third's shared memory, or its own, and 3 is told.
+    let one = |to: &str| {
+        format!(
+            "mov.u32 w0, %cluster_ctarank; setp.eq.and.u32 q, w0, 3, p;\n\
+             @q mbarrier.arrive.expect_tx.shared::cta.b64 _, [w6], 128;\nbarrier.cluster.arrive; barrier.cluster.wait;\n\
+             setp.eq.and.u32 q, w0, 2, p; mapa.shared::cluster.u32 w1, w6, 3; mapa.shared::cluster.u32 w2, w7, 3;\n\
+             @q {gather}.cta_group::2 [{to}], [map, {{4, 1, 5, 0, 2}}], [w1];\n\
+             setp.ne.u32 q, w0, 3;\n@q bra end;\n{WAIT}end: \
+             barrier.cluster.arrive; barrier.cluster.wait; ld.shared.u32 d, [w5];"
+        )
+    };
+    for (to, block) in [("w7", 2), ("w2", 3)] {
+        let left = run_of(BLACKWELL, SINGLE, &tensor, 4, &one(to));
+        assert_eq!(left.d[256 * block..256 * block + 32], expected, "{block}");
+        assert_eq!(left.d.iter().filter(|word| **word != 99).count(), 32);
+    }
+}
+
 #[test]
 fn prefetches_change_nothing() {
     let code = "cp.async.bulk.prefetch.tensor.2d.L2.global.tile [map, {0, 0}];\n\
         prefetch.tensormap [map]; prefetch.param.tensormap [map_param];\nmov.b32 d, 1;";
     let left = run(ROWS, &[5; 96], 1, code);
+    assert_eq!((left.d[0], left.loads), (1, Traffic::default()));
+    let code = "cp.async.bulk.prefetch.tensor.2d.L2.global.tile::gather4 [map, {0, 3, 1, 9, 0}];\n\
+        mov.b32 d, 1;";
+    let left = run_of(BLACKWELL, SINGLE, &[5; 96], 1, code);
     assert_eq!((left.d[0], left.loads), (1, Traffic::default()));
 }
 
@@ -323,5 +489,61 @@ fn other_modes_are_refused_by_name() {
     ] {
         let refusal = super::harness::refusal(body);
         assert!(refusal.contains(reason), "{body}: {refusal}");
+    }
+}
+
+/// The answers are those of ptxas 13.5.
+#[test]
+fn rows_are_of_blackwell_and_of_matrices() {
+    let load = |edition, form: &str| super::harness::load(edition, form).err().unwrap_or_default();
+    let gather = "cp.async.bulk.tensor.2d.shared::cluster.global.tile::gather4.mbarrier::complete_tx::bytes \
+        [w0], [x0, {w1, w2, w3, w4, w5}], [w6];";
+    let own = gather.replace("cluster.global", "cta.global");
+    let scatter = "cp.async.bulk.tensor.2d.global.shared::cta.tile::scatter4.bulk_group \
+        [x0, {w1, w2, w3, w4, w5}], [w6];";
+    let prefetch =
+        "cp.async.bulk.prefetch.tensor.2d.L2.global.tile::gather4 [x0, {w1, w2, w3, w4, w5}];";
+    let group = "cp.async.bulk.tensor.2d.shared::cta.global.tile.mbarrier::complete_tx::bytes.cta_group::1 \
+        [w0], [x0, {w1, w2}], [w6];";
+    let editions = [
+        ("8.6", "sm_90a", "sm_90"),
+        ANY_BLACKWELL,
+        BLACKWELL,
+        ("8.8", "sm_100f", "sm_100"),
+        ("8.8", "sm_120a", "sm_120"),
+    ];
+    for (answers, form) in [
+        ("00110", gather),
+        ("01111", &own),
+        ("00110", scatter),
+        ("00110", prefetch),
+        ("00110", group),
+    ] {
+        for (answer, edition) in answers.chars().zip(editions) {
+            let refusal = load(edition, form);
+            let expected = if answer == '1' { "" } else { "needs PTX ISA 8.6 and sm_100" };
+            assert!(
+                refusal.contains(expected) && refusal.is_empty() == (answer == '1'),
+                "{edition:?}: {refusal}"
+            );
+        }
+    }
+    for (form, reason) in [
+        (gather.replace("2d", "3d"), "rows are of a tensor of .2d"),
+        (gather.replace(", w5", ""), "expected 5 coordinates"),
+        (scatter.replace("scatter4", "gather4"), "expected .bulk_group"),
+        (
+            scatter.replace("cp.", "cp.reduce.").replace("cta.tile", "cta.add.tile"),
+            "reductions of single rows are not simulated",
+        ),
+        (gather.replace("gather4", "scatter4"), "expected .mbarrier::complete_tx::bytes"),
+        (scatter.replace("bulk_group", "bulk_group.cta_group::1"), "unknown modifier .cta_group::1"),
+        (
+            "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.cta_group::1 [w0], [x0], 16, [w1];".to_owned(),
+            "unknown modifier .cta_group::1",
+        ),
+    ] {
+        let refusal = load(BLACKWELL, &form);
+        assert!(refusal.contains(reason), "{form}: {refusal}");
     }
 }

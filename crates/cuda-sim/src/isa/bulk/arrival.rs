@@ -19,16 +19,23 @@ pub(crate) struct Arrival {
     mbarrier: Target,
     /// The ranks of several blocks, a bit for each.
     ranks: Option<Source>,
+    /// Whether the mbarrier may be of the other block of a pair: `.cta_group::2`.
+    pairs: bool,
 }
+
+/// Blocks of a pair: those whose ranks differ in the last bit.
+const PAIR: u32 = 2;
 
 /// An arrival as a lane has it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Place {
+pub(in crate::isa) struct Place {
     /// The block that the addresses are of, and the ranks of several instead, a bit for each.
     rank: u32,
     several: Option<u32>,
     pub(super) address: u64,
     mbarrier: u64,
+    /// Where mbarriers of pairs count, which block of each pair has it.
+    side: Option<u32>,
 }
 
 impl Arrival {
@@ -42,7 +49,12 @@ impl Arrival {
     ) -> Result<Self, LoadError> {
         let ranks = ranks.map(|ranks| text.source(ranks, Type::B16)).transpose()?;
         let [to, mbarrier] = [to, mbarrier].map(|place| text.address(place, Some(space)));
-        Ok(Self { space, to: to?, mbarrier: mbarrier?, ranks })
+        Ok(Self { space, to: to?, mbarrier: mbarrier?, ranks, pairs: false })
+    }
+
+    /// The same where the mbarrier may be of the other block of a pair.
+    pub(super) fn of_pairs(self) -> Self {
+        Self { pairs: true, ..self }
     }
 
     pub(super) fn places(&self, cx: &Cx, mask: u32) -> Result<Lanes<Place>, Stop> {
@@ -53,7 +65,11 @@ impl Arrival {
         for lane in lanes(mask) {
             let Location { rank, address, .. } = cx.locate(Some(self.space), to[lane]);
             let mbarrier = cx.locate(Some(self.space), mbarriers[lane]);
-            if rank != mbarrier.rank {
+            let is_near = match self.pairs {
+                true => rank / PAIR == mbarrier.rank / PAIR,
+                false => rank == mbarrier.rank,
+            };
+            if !is_near {
                 let counting = mbarrier.rank;
                 let what = format!(
                     "a copy to block {rank} of the cluster that an mbarrier of block {counting} counts"
@@ -61,29 +77,40 @@ impl Arrival {
                 return Err(Stop { lane: lane as u32, kind: FaultKind::InvalidOperand { what } });
             }
             let several = ranks.map(|ranks| ranks[lane] & 0xffff);
-            places[lane] = Place { rank, several, address, mbarrier: mbarrier.address };
+            let side = self.pairs.then_some(mbarrier.rank % PAIR);
+            places[lane] = Place { rank, several, address, mbarrier: mbarrier.address, side };
         }
         Ok(places)
     }
 }
 
 impl Place {
-    /// Lets `write` bring so many bytes to each block, as a step of the mbarrier there, which counts them.
-    pub(super) fn arrive(
+    /// A place in the block's own shared memory, or the same in all blocks of the cluster.
+    pub(in crate::isa) fn of_own(cx: &Cx, all: bool, address: u64, mbarrier: u64) -> Self {
+        let every = u32::MAX >> (u32::BITS - cx.siblings.cluster_size() as u32);
+        let several = all.then_some(every);
+        Self { rank: cx.rank(), several, address, mbarrier, side: None }
+    }
+
+    /// Lets `write` bring so many bytes to each block, as a step of the mbarrier that counts them: the one
+    /// there, or of its pair.
+    pub(in crate::isa) fn arrive(
         &self,
         cx: &mut Cx,
         lane: usize,
         bytes: u32,
-        write: impl Fn(&mut SharedMemory, Epoch, Visitor) -> Result<(), FaultKind>,
+        mut write: impl FnMut(&mut SharedMemory, Epoch, Visitor) -> Result<(), FaultKind>,
     ) -> Result<(), FaultKind> {
         let ranks: Vec<u32> = match self.several {
             None => vec![self.rank],
             Some(ranks) => lanes(ranks).map(|rank| rank as u32).collect(),
         };
         for rank in ranks {
-            let step = self.step(cx, lane, rank)?;
+            let counting = self.side.map_or(rank, |side| rank - rank % PAIR + side);
+            let step = self.step(cx, lane, counting)?;
             let (shared, by) = cx.shared_of(rank, lane)?;
             write(shared, step, by)?;
+            let (shared, by) = cx.shared_of(counting, lane)?;
             shared.mbarrier(self.mbarrier, Proxy::Async, by)?.complete_bytes(bytes)?;
         }
         cx.block.progress = true;

@@ -9,6 +9,7 @@ mod copy;
 mod groups;
 mod tensor;
 
+pub(super) use arrival::Place;
 pub(crate) use groups::Groups;
 
 use super::decode::Text;
@@ -30,11 +31,8 @@ pub(crate) enum Bulk {
 const UNIT: u32 = 16;
 
 /// Modifiers that are not simulated, and whose they are.
-const UNKNOWN: [(&str, &str); 8] = [
+const UNKNOWN: [(&str, &str); 5] = [
     ("cp_mask", "Blackwell's"),
-    ("cta_group", "Blackwell's"),
-    ("tile::gather4", "Blackwell's"),
-    ("tile::scatter4", "Blackwell's"),
     ("im2col::w", "Blackwell's"),
     ("im2col", "of convolutions"),
     ("im2col_no_offs", "of convolutions"),

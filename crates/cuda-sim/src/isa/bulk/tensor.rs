@@ -1,4 +1,4 @@
-//! Copies and reductions of a box of a tensor, which a tensor map describes.
+//! Copies and reductions of a box of a tensor, which a tensor map describes, and copies of four of its rows.
 
 use super::arrival::{Arrival, Place};
 use super::copy::{is_known, reduce};
@@ -12,13 +12,24 @@ use crate::isa::program::Source;
 use crate::memory::{Access, Proxy};
 use crate::ptx::{Space, Type};
 use crate::tensor_map::TensorMap;
-use crate::tensor_map::tile::{ALIGNMENT, Run, Tile, TileError};
+use crate::tensor_map::tile::{ALIGNMENT, ROWS, Run, Tile, TileError};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Tensor {
     way: Way,
+    mode: Mode,
     map: Target,
     coordinates: Vec<Source>,
+}
+
+/// What part of a tensor is moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// `.tile`: a box, by the coordinates where it begins.
+    Tile,
+    /// `.tile::gather4` and `.tile::scatter4`: rows of a matrix, by the column where they begin and their
+    /// numbers.
+    Rows,
 }
 
 #[derive(Clone, Debug)]
@@ -42,12 +53,14 @@ impl Tensor {
             (Some(to @ (Space::Shared | Space::SharedCluster)), Some(Space::Global))
                 if !reduces =>
             {
-                text.eat("tile");
+                let mode = Mode::eat(text, "tile::gather4");
                 expect(text, "mbarrier::complete_tx::bytes")?;
                 let several = to == Space::SharedCluster && text.eat("multicast::cluster");
+                let group = text.one_of(&[("cta_group::1", 1), ("cta_group::2", 2)]);
                 finish(text, 3 + usize::from(several))?;
                 let to = Arrival::decode(text, to, 0, 2, several.then_some(3))?;
-                Self::of(text, Way::Load(to), 1, rank)
+                let to = if group == Some(2) { to.of_pairs() } else { to };
+                Self::of(text, Way::Load(to), mode, 1, rank)
             }
             (Some(Space::Global), Some(Space::Shared)) => {
                 let function = match reduces {
@@ -57,10 +70,13 @@ impl Tensor {
                             .ok_or_else(|| text.refuse("expected a function"))?,
                     ),
                 };
-                text.eat("tile");
+                let mode = Mode::eat(text, "tile::scatter4");
+                if reduces && mode == Mode::Rows {
+                    return Err(text.refuse("reductions of single rows are not simulated"));
+                }
                 expect(text, "bulk_group")?;
                 finish(text, 2)?;
-                Self::of(text, Way::Store(text.address(1, ends.1)?, function), 0, rank)
+                Self::of(text, Way::Store(text.address(1, ends.1)?, function), mode, 0, rank)
             }
             _ => Err(text.refuse("not a way that is copied")),
         }
@@ -70,17 +86,22 @@ impl Tensor {
         let rank = eat_rank(text)?;
         expect(text, "L2")?;
         expect(text, "global")?;
-        text.eat("tile");
+        let mode = Mode::eat(text, "tile::gather4");
         finish(text, 1)?;
-        Self::of(text, Way::Prefetch, 0, rank)
+        Self::of(text, Way::Prefetch, mode, 0, rank)
     }
 
-    fn of(text: &Text, way: Way, map: usize, rank: usize) -> Result<Self, LoadError> {
+    fn of(text: &Text, way: Way, mode: Mode, map: usize, rank: usize) -> Result<Self, LoadError> {
         let (map, coordinates) = text.tensor(map)?;
-        if coordinates.len() != rank {
-            return Err(text.refuse(format!("expected {rank} coordinates")));
+        let expected = match mode {
+            Mode::Tile => rank,
+            Mode::Rows if rank != 2 => return Err(text.refuse("rows are of a tensor of .2d")),
+            Mode::Rows => 1 + ROWS,
+        };
+        if coordinates.len() != expected {
+            return Err(text.refuse(format!("expected {expected} coordinates")));
         }
-        Ok(Self { way, map, coordinates })
+        Ok(Self { way, mode, map, coordinates })
     }
 
     pub(super) fn execute(&self, cx: &mut Cx, mask: u32) -> Result<(), Stop> {
@@ -98,7 +119,7 @@ impl Tensor {
                 for lane in lanes(mask) {
                     let place = &places[lane];
                     let moved = tensor_map(cx, lane, maps[lane]).and_then(|map| {
-                        let tile = tile(&map, &coordinates(lane), place.address)?;
+                        let tile = self.mode.tile(&map, &coordinates(lane), place.address)?;
                         load(cx, lane, &tile, place)
                     });
                     runs.extend(moved.map_err(|kind| Stop { lane: lane as u32, kind })?);
@@ -109,7 +130,12 @@ impl Tensor {
                 let from = addresses(cx, from, mask)?;
                 for lane in lanes(mask) {
                     let moved = tensor_map(cx, lane, maps[lane]).and_then(|map| {
-                        let tile = tile(&map, &coordinates(lane), from[lane])?;
+                        let tile = self.mode.tile(&map, &coordinates(lane), from[lane])?;
+                        if tile.repeats() {
+                            let what =
+                                "a row of the tensor stands twice among those that are stored";
+                            return Err(FaultKind::InvalidOperand { what: what.to_owned() });
+                        }
                         let update = function.map(|function| update(&map, function)).transpose()?;
                         check_box(cx, &tile, from[lane])?;
                         store(cx, lane, &tile, update)
@@ -121,12 +147,38 @@ impl Tensor {
             Way::Prefetch => {
                 for lane in lanes(mask) {
                     let checked = tensor_map(cx, lane, maps[lane])
-                        .and_then(|map| tile(&map, &coordinates(lane), 0).map(|_| ()));
+                        .and_then(|map| self.mode.tile(&map, &coordinates(lane), 0).map(|_| ()));
                     checked.map_err(|kind| Stop { lane: lane as u32, kind })?;
                 }
             }
         }
         Ok(())
+    }
+}
+
+impl Mode {
+    /// Takes `.tile`, or another mode of this name if it stands there. It is `.tile` without.
+    fn eat(text: &Text, rows: &str) -> Self {
+        text.one_of(&[("tile", Self::Tile), (rows, Self::Rows)]).unwrap_or(Self::Tile)
+    }
+
+    /// What some coordinates say, and where in shared memory it is or goes to.
+    fn tile<'a>(
+        self,
+        map: &'a TensorMap,
+        coordinates: &[i32],
+        shared: u64,
+    ) -> Result<Tile<'a>, FaultKind> {
+        let tile = match (self, coordinates) {
+            (Self::Rows, &[column, a, b, c, d]) => Tile::of_rows(map, column, [a, b, c, d], shared),
+            _ => Tile::new(map, coordinates, shared),
+        };
+        tile.map_err(|error| match error {
+            TileError::Misaligned { address } => {
+                FaultKind::Misaligned { space: "shared", address, alignment: ALIGNMENT as u32 }
+            }
+            error => FaultKind::InvalidOperand { what: error.to_string() },
+        })
     }
 }
 
@@ -184,15 +236,6 @@ fn check_box(cx: &Cx, tile: &Tile, address: u64) -> Result<u32, FaultKind> {
 /// The part of the tensor that a run of its box is, if it is any.
 fn within(run: &Run) -> Option<Access> {
     run.global.map(|address| Access { address, bytes: run.bytes })
-}
-
-fn tile<'a>(map: &'a TensorMap, coordinates: &[i32], shared: u64) -> Result<Tile<'a>, FaultKind> {
-    Tile::new(map, coordinates, shared).map_err(|error| match error {
-        TileError::Misaligned { address } => {
-            FaultKind::Misaligned { space: "shared", address, alignment: ALIGNMENT as u32 }
-        }
-        error => FaultKind::InvalidOperand { what: error.to_string() },
-    })
 }
 
 /// The tensor map at a generic address.

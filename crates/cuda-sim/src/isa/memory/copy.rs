@@ -5,7 +5,7 @@
 
 use super::access::{addresses, eat_space};
 use crate::error::LoadError;
-use crate::exec::clock::{Epoch, Knowledge};
+use crate::exec::clock::{Agent, Epoch, Knowledge};
 use crate::exec::{Cx, LANES, Stop, lanes};
 use crate::fault::FaultKind;
 use crate::isa::availability::{IGNORED_SOURCE, require};
@@ -126,10 +126,13 @@ impl Copy {
 /// The asynchronous copies of a warp.
 #[derive(Debug, Default)]
 pub(crate) struct Copies {
-    /// Groups that each lane has committed.
+    /// Groups that each lane has committed, and copies that it has started.
     committed: [u32; LANES],
+    started: [u32; LANES],
     pending: Vec<Pending>,
-    /// Those that have arrived as steps of mbarriers: of each lane's group the last step of each.
+    /// Whose steps a lane's copies are, if it has told an mbarrier of any: a copy's time is its number, from 1.
+    agents: [Option<Agent>; LANES],
+    /// The last step of each lane's groups that mbarriers were told of.
     told: Vec<(usize, u32, Epoch)>,
 }
 
@@ -137,7 +140,8 @@ pub(crate) struct Copies {
 #[derive(Debug)]
 struct Pending {
     lane: usize,
-    /// The number of its group among the lane's.
+    /// Its number and that of its group among the lane's.
+    number: u32,
     group: u32,
     to: Access,
     bytes: [u8; 16],
@@ -180,8 +184,10 @@ fn start(
             copied[byte as usize] =
                 cx.load(lane, Some(Space::Global), access, false).map_err(at)?[0];
         }
-        let group = cx.warp.copies.committed[lane];
-        cx.warp.copies.pending.push(Pending { lane, group, to, bytes: copied });
+        let copies = &mut cx.warp.copies;
+        copies.started[lane] += 1;
+        let (number, group) = (copies.started[lane], copies.committed[lane]);
+        copies.pending.push(Pending { lane, number, group, to, bytes: copied });
     }
     cx.count_access(Some(Space::Shared), &to, mask, bytes, true);
     let reading = lanes(mask).filter(|lane| given[*lane] > 0);
@@ -219,27 +225,26 @@ fn arrive(cx: &mut Cx, mask: u32, at: &At, counts: bool) -> Result<(), Stop> {
     Ok(())
 }
 
-/// A lane's copies arrive with the present phase of an mbarrier.
+/// A lane's copies arrive with the present phase of an mbarrier. They are steps of the lane, so that who sees the
+/// phase knows of all that this lane has copied, and of no others' copies that another mbarrier was told of with
+/// its own.
 fn arrive_with(cx: &mut Cx, lane: usize, place: (u32, u64), counts: bool) -> Result<(), FaultKind> {
-    let step = find(cx, place, lane)?.step();
+    let agent = *cx.warp.copies.agents[lane].get_or_insert_with(|| cx.cluster.new_agent());
     for copy in cx.warp.copies.pending.extract_if(.., |copy| copy.lane == lane) {
         let (shared, visitor) = cx.block.shared_by(cx.warp.index, lane);
         let bytes = &copy.bytes[..copy.to.bytes as usize];
+        let step = Epoch { agent, time: copy.number };
         shared.finish_copy_as(copy.to, bytes, step, visitor)?;
         let told = &mut cx.warp.copies.told;
-        let same = |(of, group, known): &&mut (usize, u32, Epoch)| {
-            *of == lane && *group == copy.group && known.agent == step.agent
-        };
+        let same = |(of, group, _): &&mut (usize, u32, Epoch)| *of == lane && *group == copy.group;
         match told.iter_mut().find(same) {
             Some((_, _, known)) => *known = step,
             None => told.push((lane, copy.group, step)),
         }
     }
-    // That the copies have come says nothing of what else the thread has done. Those that another mbarrier was told of
-    // have come as well: they are steps of that one, along with the other threads' copies that it was told of.
+    // That the copies have come says nothing of what else the thread has done.
     let mut arrived = Knowledge::default();
-    let of_lane = cx.warp.copies.told.iter().filter(|(of, ..)| *of == lane);
-    of_lane.for_each(|(.., step)| arrived.learn(*step));
+    arrived.learn(Epoch { agent, time: cx.warp.copies.started[lane] });
     let mbarrier = find(cx, place, lane)?;
     if counts {
         mbarrier.expect_arrival()?;

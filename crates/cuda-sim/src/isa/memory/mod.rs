@@ -53,8 +53,11 @@ impl Memory {
         modifiers.check_access(text)?;
         let (space, lanes) = (modifiers.space(), modifiers.lanes());
         let is_number = ty != Type::Pred && (!ty.is_float() || matches!(ty, Type::F32 | Type::F64));
-        if !is_number || ty == Type::B128 {
+        if !is_number {
             return Err(text.refuse("not an access of this type"));
+        }
+        if ty == Type::B128 && lanes > 1 {
+            return Err(text.refuse("128 bits are accessed one at a time"));
         }
         let is_wide = lanes as u32 * ty.bytes() == 32;
         if lanes as u32 * ty.bytes() > 32 || lanes == 8 && !is_wide {
@@ -69,7 +72,14 @@ impl Memory {
         if modifiers.keeps_in_second_level() && !is_wide {
             return Err(text.refuse("a priority in L2 is of accesses of 32 bytes"));
         }
-        let (what, address, elements) = if text.mnemonic() == "ld" {
+        let loads = text.mnemonic() == "ld";
+        let (what, address, elements) = if ty == Type::B128 {
+            let halves = text.wide(text.operand(usize::from(!loads))?)?;
+            match loads {
+                true => (What::Load(halves.map(Some).to_vec()), 1, 1),
+                false => (What::Store(halves.map(Source::Register).to_vec()), 0, 1),
+            }
+        } else if loads {
             let to = text.vector(0)?.iter().map(|element| match element {
                 Operand::Sink if lanes > 1 => Ok(None),
                 element => Ok(Some(loadable(text, element, ty)?)),
@@ -111,6 +121,8 @@ impl Memory {
         if matches!((&what, space, target.base), (What::Store(_), Some(Space::Param), None)) {
             return Err(text.refuse("a kernel's parameters are not stored to"));
         }
+        // What has 128 bits is two elements.
+        let ty = if ty == Type::B128 { Type::B64 } else { ty };
         Ok(Self { what, space, order, target, ty })
     }
 
