@@ -469,6 +469,20 @@ impl<'a> Text<'a> {
         Ok((self.target(address, None)?, coordinates.collect::<Result<_, _>>()?))
     }
 
+    /// What stands between brackets: an address in tensor memory, which is in a register.
+    pub(crate) fn tensor_memory(&self, index: usize) -> Result<Target, LoadError> {
+        let Operand::Address(address) = self.operand(index)? else {
+            return Err(self.refuse(format!("operand {} is no address", index + 1)));
+        };
+        match address {
+            Address { base: Some(name), offset, coordinates } if coordinates.is_empty() => {
+                let base = self.source_of(&Operand::Name(name.clone()), Type::B32)?;
+                Ok(Target { base: Some(base), offset: *offset })
+            }
+            _ => Err(self.refuse("an address in tensor memory is in a register")),
+        }
+    }
+
     /// What stands between brackets: an address in `space`, a generic one where there is none.
     pub(crate) fn address(&self, index: usize, space: Option<Space>) -> Result<Target, LoadError> {
         let Operand::Address(address) = self.operand(index)? else {

@@ -12,6 +12,7 @@ mod integer;
 mod mbarrier;
 mod memory;
 mod refused;
+mod tcgen05;
 mod tensor;
 mod warp;
 mod wgmma;

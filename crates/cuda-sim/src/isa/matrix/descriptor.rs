@@ -3,7 +3,8 @@
 //! Elements have 16 bits here, so that a chunk of 16 bytes holds 8 neighbours along the dimension that is
 //! contiguous in memory: k, or m of A and n of B. The layouts are the canonical ones of the PTX manual,
 //! "Shared Memory Matrix Layout" of the asynchronous warpgroup instructions; an H100 reads them so, from
-//! every start and with strides and base offsets that fit no matrix too.
+//! every start and with strides and base offsets that fit no matrix too. Those of "Shared memory descriptor" of
+//! the fifth generation of tensor cores are the same, in other bits.
 
 use crate::swizzle::{CHUNK, Swizzle};
 
@@ -65,7 +66,7 @@ impl Descriptor {
     }
 
     /// The address of an element: in row `mn` of A or column `mn` of B.
-    pub(super) fn address(&self, major: Major, mn: usize, k: usize) -> u64 {
+    pub(in crate::isa) fn address(&self, major: Major, mn: usize, k: usize) -> u64 {
         let (mn, k) = (mn as u64, k as u64);
         let span = self.swizzle.span();
         let plain = self.swizzle == Swizzle::None;
@@ -110,11 +111,11 @@ impl Descriptor {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::isa) mod tests {
     use super::{Descriptor, Major, RESERVED, ReservedBits};
 
     /// The bits of a descriptor; `mode` as it numbers the swizzles.
-    pub(in super::super) fn encode(
+    pub(in crate::isa) fn encode(
         start: u64,
         leading: u64,
         stride: u64,
@@ -125,9 +126,9 @@ pub(super) mod tests {
     }
 
     /// A layout as CuTe writes it: shapes and strides of mn and of k, the first of each the innermost.
-    pub(in super::super) struct Layout {
-        pub(in super::super) mn: [Vec<u64>; 2],
-        pub(in super::super) k: [Vec<u64>; 2],
+    pub(in crate::isa) struct Layout {
+        pub(in crate::isa) mn: [Vec<u64>; 2],
+        pub(in crate::isa) k: [Vec<u64>; 2],
     }
 
     impl Layout {
@@ -142,13 +143,13 @@ pub(super) mod tests {
         }
 
         /// Bytes from the start, not swizzled.
-        pub(in super::super) fn offset(&self, mn: u64, k: u64) -> u64 {
+        pub(in crate::isa) fn offset(&self, mn: u64, k: u64) -> u64 {
             2 * (Self::along(&self.mn, mn) + Self::along(&self.k, k))
         }
     }
 
     /// The manual's table of canonical layouts, with T = 8, for as many repetitions along mn.
-    pub(in super::super) fn canonical(
+    pub(in crate::isa) fn canonical(
         major: Major,
         mode: u64,
         repeated: u64,
@@ -170,7 +171,7 @@ pub(super) mod tests {
     }
 
     /// `Swizzle<B, 4, 3>`: B bits from the seventh on are added, without carry, to those from the fourth on.
-    pub(in super::super) fn swizzled(address: u64, mode: u64) -> u64 {
+    pub(in crate::isa) fn swizzled(address: u64, mode: u64) -> u64 {
         let bits = [0, 3, 2, 1][mode as usize];
         (0..bits).fold(address, |moved, bit| moved ^ (address >> (7 + bit) & 1) << (4 + bit))
     }
