@@ -35,6 +35,7 @@ pub(crate) struct Descriptor {
 pub(crate) struct ReservedBits(u64);
 
 const RESERVED: u64 = 0x3ff1_c000_c000_c000;
+const RESERVED_BY_TCGEN05: u64 = 0x1fe0_0000_c000_c000;
 
 /// 8 neighbouring elements, whose first is that of row `mn` and column `k` of A, or of column `mn` and row
 /// `k` of B.
@@ -61,6 +62,34 @@ impl Descriptor {
                 1 => Swizzle::Bytes128,
                 2 => Swizzle::Bytes64,
                 _ => Swizzle::Bytes32,
+            },
+        })
+    }
+
+    /// What `tcgen05` has: the manual's table of "Shared memory descriptor". Fails with what is wrong.
+    pub(in crate::isa) fn decode_tcgen05(bits: u64) -> Result<Self, &'static str> {
+        if bits & RESERVED_BY_TCGEN05 != 0 {
+            return Err("reserved bits are set");
+        }
+        if bits >> 46 & 7 != 1 {
+            return Err("bits 46 to 48 are not 0b001");
+        }
+        if bits >> 52 & 1 != 0 {
+            return Err("bit 52: an absolute leading dimension address is not simulated");
+        }
+        let bytes = |at: u32| (bits >> at & 0x3fff) << 4;
+        Ok(Self {
+            start: bytes(0),
+            leading: bytes(16),
+            stride: bytes(32),
+            base: bits >> 49 & 7,
+            swizzle: match bits >> 61 {
+                0 => Swizzle::None,
+                2 => Swizzle::Bytes128,
+                4 => Swizzle::Bytes64,
+                6 => Swizzle::Bytes32,
+                1 => return Err("bits 61 to 63: swizzling of 32 bytes at a time is not simulated"),
+                _ => return Err("bits 61 to 63: not a swizzling mode"),
             },
         })
     }

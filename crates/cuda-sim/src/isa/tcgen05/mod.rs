@@ -5,7 +5,12 @@
 //! that is.
 
 mod allocation;
+mod commit;
+mod copy;
+mod datapath;
 mod fragment;
+mod instruction;
+mod multiply;
 mod order;
 mod steps;
 mod transfer;
@@ -23,6 +28,9 @@ use crate::ptx::Type;
 pub(crate) enum Tcgen05 {
     Allocation(allocation::Allocation),
     Transfer(transfer::Transfer),
+    Multiply(Box<multiply::Multiply>),
+    Copy(copy::Copy),
+    Commit(commit::Commit),
     Order(order::Order),
 }
 
@@ -40,6 +48,14 @@ impl Group {
         let group = text.one_of(&[("cta_group::1", Self::One), ("cta_group::2", Self::Two)]);
         group.ok_or_else(|| text.refuse("expected .cta_group::1 or .cta_group::2"))
     }
+
+    /// The ranks of the blocks that are meant by one of them: ascending.
+    fn ranks(self, own: u32) -> Vec<u32> {
+        match self {
+            Self::One => vec![own],
+            Self::Two => vec![own & !1, own | 1],
+        }
+    }
 }
 
 impl Tcgen05 {
@@ -49,6 +65,9 @@ impl Tcgen05 {
                 Ok(Self::Allocation(allocation::Allocation::decode(text)?))
             }
             "ld" | "st" => Ok(Self::Transfer(transfer::Transfer::decode(text)?)),
+            "mma" => Ok(Self::Multiply(Box::new(multiply::Multiply::decode(text)?))),
+            "cp" | "shift" => Ok(Self::Copy(copy::Copy::decode(text)?)),
+            "commit" => Ok(Self::Commit(commit::Commit::decode(text)?)),
             "wait::ld" | "wait::st" | "fence::before_thread_sync" | "fence::after_thread_sync" => {
                 Ok(Self::Order(order::Order::decode(text)?))
             }
@@ -60,6 +79,9 @@ impl Tcgen05 {
     pub(super) fn group(&self) -> Option<Group> {
         match self {
             Self::Allocation(allocation) => Some(allocation.group),
+            Self::Multiply(multiply) => Some(multiply.group),
+            Self::Copy(copy) => Some(copy.group),
+            Self::Commit(commit) => Some(commit.group),
             Self::Transfer(_) | Self::Order(_) => None,
         }
     }
@@ -73,6 +95,9 @@ impl Tcgen05 {
         match self {
             Self::Allocation(op) => return op.execute(cx, mask),
             Self::Transfer(op) => op.execute(cx, mask)?,
+            Self::Multiply(op) => op.execute(cx, mask)?,
+            Self::Copy(op) => op.execute(cx, mask)?,
+            Self::Commit(op) => op.execute(cx, mask)?,
             Self::Order(op) => op.execute(cx, mask)?,
         }
         Ok(Flow::Next)
@@ -114,6 +139,11 @@ fn columns(cx: &Cx, source: Source) -> Result<u32, Stop> {
 /// Where an operand of 32 bits comes from.
 fn word(text: &Text, index: usize) -> Result<Source, LoadError> {
     text.source(index, Type::B32)
+}
+
+/// A descriptor has a field that means nothing.
+fn malformed(bits: u64, field: &'static str) -> FaultKind {
+    FaultKind::MalformedDescriptor { bits, field }
 }
 
 /// What all lanes of a warp do together fails.

@@ -2,6 +2,7 @@
 //! written after the manual's tables and figures.
 
 mod allocation;
+mod multiply;
 mod transfer;
 
 use cuda_sim::device::Device;
