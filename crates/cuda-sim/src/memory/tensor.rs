@@ -57,6 +57,12 @@ impl Strip {
     fn index(self) -> usize {
         (self.column * Self::COUNT + self.number) as usize
     }
+
+    /// The numbers of its cells.
+    fn cells(self) -> Range<usize> {
+        let first = self.index() * Self::LANES as usize;
+        first..first + Self::LANES as usize
+    }
 }
 
 /// A step that both blocks of a pair take.
@@ -199,6 +205,11 @@ impl TensorMemory {
             collective: Vec::new(),
             warps,
         }
+    }
+
+    /// Whether so many columns can be allocated at a time.
+    pub(crate) fn is_count(columns: u32) -> bool {
+        columns.is_power_of_two() && (Self::UNIT..=Self::COLUMNS).contains(&columns)
     }
 
     /// Allocates columns, and gives the first, unless too few are free.
@@ -361,6 +372,15 @@ impl TensorMemory {
         self.cells[(column * Self::LANES + lane) as usize] = value;
     }
 
+    /// What the cells of a strip hold.
+    pub(crate) fn strip(&self, strip: Strip) -> &[u32] {
+        &self.cells[strip.cells()]
+    }
+
+    pub(crate) fn strip_mut(&mut self, strip: Strip) -> &mut [u32] {
+        &mut self.cells[strip.cells()]
+    }
+
     fn conflict(&self, strip: Strip, other: &Use, now: &str, missing: Missing) -> FaultKind {
         let lane = lane_of(strip, other.lanes & strip.lanes);
         let Strip { column, .. } = strip;
@@ -384,8 +404,7 @@ fn lane_of(strip: Strip, lanes: u16) -> u32 {
 
 /// Refuses a number of columns that cannot be allocated.
 fn check_count(columns: u32) -> Result<(), FaultKind> {
-    let all = TensorMemory::UNIT..=TensorMemory::COLUMNS;
-    if columns.is_power_of_two() && all.contains(&columns) {
+    if TensorMemory::is_count(columns) {
         return Ok(());
     }
     let what =

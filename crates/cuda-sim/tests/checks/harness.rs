@@ -7,6 +7,8 @@ use cuda_sim::{Launch, Machine, Order};
 
 /// A kernel's body and how it is run.
 pub struct Case<'a> {
+    /// The device, and its architecture's own instructions.
+    pub device: &'a str,
     /// Directives of the kernel.
     pub directives: &'a str,
     pub blocks: u32,
@@ -16,6 +18,9 @@ pub struct Case<'a> {
     /// `«a|b»` stands for `a` in the planted kernel and for `b` in the clean one.
     pub body: &'a str,
 }
+
+/// What kernels are for unless a case says otherwise.
+pub const HOPPER: &str = "sm_90";
 
 /// The body with the first or the second of each pair `«a|b»`.
 fn choose(body: &str, second: usize) -> String {
@@ -53,7 +58,7 @@ const MAP: TensorMap = TensorMap {
 fn run(case: &Case, variant: usize, order: Order) -> Result<u64, (u64, Fault)> {
     // The body starts in line 6.
     let ptx = format!(
-        ".version 8.6\n.target sm_90a\n.address_size 64\n\
+        ".version 8.6\n.target {}a\n.address_size 64\n\
          .visible .entry planted(.param .u64 buffer_param, .param .u64 other_param, .param .align 64 .b8 \
          map_param[128]) {} {{ .shared .align 128 .b8 memory[4096]; .reg .pred p, q; .reg .b16 h; .reg .b32 a, b, c, d, thread, block, s; \
          .reg .b64 buffer, other, map, at, x; .reg .f32 f;\n\
@@ -61,10 +66,11 @@ fn run(case: &Case, variant: usize, order: Order) -> Result<u64, (u64, Fault)> {
          map; mov.u32 thread, %tid.x; \
          mov.u32 block, %ctaid.x; shl.b32 s, thread, 2; mad.wide.u32 at, thread, 4, buffer;\n\
          {}\nret; }}\n",
+        case.device,
         case.directives,
         choose(case.body, variant)
     );
-    let machine = Machine::new(Device::named("sm_90").expect("it is known"));
+    let machine = Machine::new(Device::named(case.device).expect("it is known"));
     let module = machine.load(&ptx).unwrap_or_else(|error| panic!("{error}"));
     let function = module.function("planted").expect("it is there");
     let buffer = machine.allocate(4 * WORDS);
@@ -86,12 +92,12 @@ fn run(case: &Case, variant: usize, order: Order) -> Result<u64, (u64, Fault)> {
 
 /// What the planted kernel is caught at. The clean one runs in turn and in 20 random orders.
 pub fn caught(blocks: u32, threads: u32, body: &str) -> (u64, Fault) {
-    caught_as(&Case { directives: "", blocks, is_cluster: false, threads, body })
+    caught_as(&Case { device: HOPPER, directives: "", blocks, is_cluster: false, threads, body })
 }
 
 /// The same of a kernel that runs in the blocks of one cluster.
 pub fn caught_in_cluster(blocks: u32, threads: u32, body: &str) -> (u64, Fault) {
-    caught_as(&Case { directives: "", blocks, is_cluster: true, threads, body })
+    caught_as(&Case { device: HOPPER, directives: "", blocks, is_cluster: true, threads, body })
 }
 
 /// The same of any kernel.

@@ -6,6 +6,7 @@ mod cluster;
 mod early;
 mod harness;
 mod mbarrier;
+mod tcgen05;
 mod wgmma;
 
 use cuda_sim::fault::{Fault, FaultKind};

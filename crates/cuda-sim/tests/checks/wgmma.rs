@@ -2,7 +2,7 @@
 
 use cuda_sim::fault::{Fault, FaultKind};
 
-use super::harness::{Case, caught_as, line, race};
+use super::harness::{Case, HOPPER, caught_as, line, race};
 
 /// One line: the registers, and all of shared memory with zeros in it, 32 bytes from each of 128 threads. A
 /// is at address 0 and B at 2048, in core matrices; their descriptors are `da` and `db`.
@@ -24,7 +24,15 @@ const WAIT: &str = "wgmma.wait_group.sync.aligned 0;\n";
 /// What a kernel of so many threads is caught at.
 fn caught(threads: u32, parts: &[&str]) -> Fault {
     let body = parts.concat();
-    caught_as(&Case { directives: "", blocks: 1, is_cluster: false, threads, body: &body }).1
+    caught_as(&Case {
+        device: HOPPER,
+        directives: "",
+        blocks: 1,
+        is_cluster: false,
+        threads,
+        body: &body,
+    })
+    .1
 }
 
 /// The same of a warpgroup, after the start and a fence.
@@ -310,7 +318,15 @@ fn a_warp_that_exits_without_waiting() {
 /// What a kernel of 384 threads is caught at, of which each has 168 registers at the start.
 fn caught_setting(body: &str) -> Fault {
     let directives = ".maxntid 384 .minnctapersm 1";
-    caught_as(&Case { directives, blocks: 1, is_cluster: false, threads: 384, body }).1
+    caught_as(&Case {
+        device: HOPPER,
+        directives,
+        blocks: 1,
+        is_cluster: false,
+        threads: 384,
+        body,
+    })
+    .1
 }
 
 /// What the first warpgroup and the two others set.

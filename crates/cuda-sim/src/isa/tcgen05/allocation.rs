@@ -1,6 +1,6 @@
 //! `tcgen05.alloc`, `tcgen05.dealloc` and `tcgen05.relinquish_alloc_permit`.
 
-use super::{Group, agreed, aligned, columns, refuse, word, words};
+use super::{Group, agreed, aligned, columns, count_of_columns, refuse, word, words};
 use crate::error::LoadError;
 use crate::exec::{Cx, Event, Flow, Stop, lanes};
 use crate::fault::FaultKind;
@@ -45,11 +45,13 @@ impl Allocation {
                     return Err(text.refuse("expected .shared::cta"));
                 }
                 words(text, 2)?;
-                What::Allocate { to: text.address(0, space)?, space, columns: word(text, 1)? }
+                let columns = count_of_columns(text, 1)?;
+                What::Allocate { to: text.address(0, space)?, space, columns }
             }
             "dealloc" => {
                 words(text, 2)?;
-                What::Deallocate { address: word(text, 0)?, columns: word(text, 1)? }
+                let columns = count_of_columns(text, 1)?;
+                What::Deallocate { address: word(text, 0)?, columns }
             }
             _ => {
                 text.finish(0)?;

@@ -1,7 +1,7 @@
 //! `tcgen05.cp`, from shared memory to tensor memory, and `tcgen05.shift` within tensor memory.
 
 use super::Group;
-use super::multiply::{chunk_of_row, descriptor, read};
+use super::source::Source as Shared;
 use super::steps::Steps;
 use crate::error::LoadError;
 use crate::exec::{Cx, Stop, lanes};
@@ -148,7 +148,7 @@ fn copy(
     from: u64,
     at: u32,
 ) -> Result<(), FaultKind> {
-    let from = descriptor(from)?;
+    let from = Shared::decode(from)?;
     let four = shape.spread == Spread::Apart;
     let operation = Steps::operation(cx, lane, Act::Copy { four });
     let (first, column) = (at >> 16, at & 0xffff);
@@ -159,8 +159,8 @@ fn copy(
     let mut rows = Vec::new();
     for row in 0..shape.rows {
         for number in 0..shape.chunks {
-            let address = chunk_of_row(&from, row as usize, number as usize);
-            let chunk = read(cx, (rank, lane), address, operation.done)?;
+            let address = from.chunk(row, number);
+            let chunk = from.read(cx, (rank, lane), address, operation.done)?;
             rows.push((row, number, chunk));
         }
     }

@@ -10,8 +10,10 @@ mod copy;
 mod datapath;
 mod fragment;
 mod instruction;
+mod matrices;
 mod multiply;
 mod order;
+mod source;
 mod steps;
 mod transfer;
 
@@ -22,6 +24,7 @@ use super::program::Source;
 use crate::error::LoadError;
 use crate::exec::{Cx, Flow, LANES, Stop};
 use crate::fault::FaultKind;
+use crate::memory::TensorMemory;
 use crate::ptx::Type;
 
 #[derive(Clone, Debug)]
@@ -128,6 +131,17 @@ fn agreed(values: [u64; LANES], what: &str) -> Result<u32, Stop> {
             let what = format!("{what} {:#x}, in lane 0 {:#x}", values[lane], values[0]);
             Err(Stop { lane: lane as u32, kind: FaultKind::InvalidOperand { what } })
         }
+    }
+}
+
+/// A number of columns to be allocated or given back, as ptxas takes it.
+fn count_of_columns(text: &Text, index: usize) -> Result<Source, LoadError> {
+    let source = word(text, index)?;
+    match source {
+        Source::Immediate(count) if !TensorMemory::is_count(count as u32) => {
+            Err(text.refuse("the number of columns is a power of two from 32 to 512"))
+        }
+        _ => Ok(source),
     }
 }
 

@@ -2,6 +2,7 @@
 //! written after the manual's tables and figures.
 
 mod allocation;
+mod copy;
 mod multiply;
 mod transfer;
 

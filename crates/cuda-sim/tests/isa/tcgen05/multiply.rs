@@ -238,7 +238,7 @@ impl Case {
             let index = (rank * 128 + lane) * self.n + across;
             let product: i32 = (0..16).map(|k| a[row][k] * b[column][k]).sum();
             if !(self.is_masked && MASK[4 * rank + lane / 32] >> (lane % 32) & 1 != 0) {
-                let kept = keeps * held[index] >> self.scale;
+                let kept = keeps * (held[index] >> self.scale);
                 expected[index] = self.bits_of_sum(kept + 2 * sign * product);
             }
         }
