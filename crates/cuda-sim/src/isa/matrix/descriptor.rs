@@ -308,6 +308,27 @@ pub(in crate::isa) mod tests {
         }
     }
 
+    /// The fields that both kinds of descriptors have are in other bits for `tcgen05`, and say the same.
+    #[test]
+    fn descriptors_of_tcgen05_say_the_same() {
+        for (mode, of_tcgen05) in [(0, 0), (1, 2), (2, 4), (3, 6)] {
+            let bits = encode(3072, 4096, 2048, 5, mode);
+            let other = bits & 0x3fff_3fff_3fff | 1 << 46 | 5 << 49 | of_tcgen05 << 61;
+            let expected = Descriptor::decode(bits).unwrap();
+            assert_eq!(Descriptor::decode_tcgen05(other), Ok(expected));
+        }
+        let plain = 1 << 46;
+        for bit in (0..64).filter(|bit| !(46..49).contains(bit)) {
+            let meant = [0..14, 16..30, 32..46, 49..52, 62..64];
+            let known = meant.iter().any(|bits| bits.contains(&bit));
+            assert_eq!(Descriptor::decode_tcgen05(plain | 1 << bit).is_ok(), known, "{bit}");
+        }
+        for constant in [0, 2, 3, 7] {
+            assert!(Descriptor::decode_tcgen05(constant << 46).is_err());
+        }
+        assert!(Descriptor::decode_tcgen05(plain | 3 << 61).is_err());
+    }
+
     #[test]
     fn bits_without_a_meaning_are_refused() {
         let meant = [0..14, 16..30, 32..46, 49..52, 62..64];

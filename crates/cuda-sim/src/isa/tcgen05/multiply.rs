@@ -9,6 +9,7 @@ use super::{Group, malformed, word};
 use crate::error::LoadError;
 use crate::exec::{Cx, Stop, lanes};
 use crate::fault::FaultKind;
+use crate::isa::availability::{SCALED_SUM, require};
 use crate::isa::data::predicate;
 use crate::isa::decode::{Target, Text};
 use crate::isa::matrix::product::{K, M};
@@ -29,7 +30,7 @@ pub(crate) struct Multiply {
     /// Lanes of D that stay as they are, a bit for each; none where it does not say so.
     disabled: Vec<Source>,
     /// Whether D is added to, and what it is multiplied by before.
-    adds: (Register, bool),
+    adds: Adds,
     scale: f64,
 }
 
@@ -39,6 +40,14 @@ enum Factor {
     /// Its descriptor.
     Shared(Source),
     Tensor(Target),
+}
+
+/// `enable-input-d`
+#[derive(Clone, Copy, Debug)]
+enum Adds {
+    /// If a predicate holds, or if it does not.
+    Predicate(Register, bool),
+    Constant(bool),
 }
 
 /// The operands as a thread gives them.
@@ -83,6 +92,7 @@ impl Multiply {
         let scale = match text.operands().get(adds + 1) {
             None => 1.0,
             Some(Operand::Integer(scale)) if (0..16).contains(scale) => {
+                require(text, SCALED_SUM)?;
                 2.0_f64.powi(-(*scale as i32))
             }
             _ => return Err(text.refuse("D is scaled by a constant from 0 to 15")),
@@ -98,7 +108,13 @@ impl Multiply {
             b: text.source(2, Type::B64)?,
             instruction: word(text, 3)?,
             disabled,
-            adds: text.predicate_operand(text.operand(adds)?)?,
+            adds: match text.operand(adds)? {
+                Operand::Integer(adds @ (0 | 1)) => Adds::Constant(*adds == 1),
+                operand => {
+                    let (register, negated) = text.predicate_operand(operand)?;
+                    Adds::Predicate(register, negated)
+                }
+            },
             scale,
         })
     }
@@ -114,7 +130,11 @@ impl Multiply {
         let instruction = cx.warp.word(self.instruction, mask)?;
         let disabled = self.disabled.iter().map(|words| cx.warp.word(*words, mask));
         let disabled = disabled.collect::<Result<Vec<_>, _>>()?;
-        let adds = predicate(cx, self.adds, mask)?;
+        let adds = match self.adds {
+            Adds::Predicate(register, negated) => predicate(cx, (register, negated), mask)?,
+            Adds::Constant(true) => mask,
+            Adds::Constant(false) => 0,
+        };
         for lane in lanes(mask) {
             let operands = Operands {
                 d: d[lane] as u32,

@@ -23,7 +23,7 @@ pub(crate) struct Transfer {
 #[derive(Clone, Debug)]
 enum Registers {
     Load(Vec<Register>),
-    Store(Vec<Source>),
+    Store(Vec<Register>),
 }
 
 /// Lanes of tensor memory that a warp may access.
@@ -84,7 +84,7 @@ impl Transfer {
             let to = elements.iter().map(|element| text.destination_of(element, Type::B32));
             Registers::Load(to.collect::<Result<_, _>>()?)
         } else {
-            let from = elements.iter().map(|element| text.source_of(element, Type::B32));
+            let from = elements.iter().map(|element| text.destination_of(element, Type::B32));
             Registers::Store(from.collect::<Result<_, _>>()?)
         };
         Ok(Self { fragment, at: text.tensor_memory(address)?, registers })
@@ -137,7 +137,7 @@ impl Transfer {
             }
             Registers::Store(from) => {
                 for (index, from) in from.iter().enumerate() {
-                    let values = cx.warp.word(*from, mask)?;
+                    let values = cx.warp.word(Source::Register(*from), mask)?;
                     for (thread, lane, column) in places(index) {
                         let (tensor, value) = (&mut cx.block.tensor, values[thread]);
                         if packed {

@@ -3,6 +3,7 @@
 
 mod allocation;
 mod copy;
+mod forms;
 mod multiply;
 mod transfer;
 
