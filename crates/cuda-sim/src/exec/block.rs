@@ -246,7 +246,7 @@ impl Block {
         address: u32,
         columns: u32,
     ) -> Result<(), FaultKind> {
-        self.tensor.deallocate(address, columns, &self.knowledge[warp])
+        self.tensor.deallocate(address, columns, &self.knowledge[warp], &self.behind[warp])
     }
 
     /// What the completion of a warp's asynchronous operations tells: that step, and what they knew.

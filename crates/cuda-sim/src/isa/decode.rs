@@ -224,6 +224,11 @@ impl<'a> Text<'a> {
     /// The mnemonic, with the space or shape that counters tell apart.
     pub(crate) fn kind(&self) -> String {
         const APART: [&str; 4] = ["ld", "st", "atom", "red"];
+        if let ["tcgen05", what, ..] =
+            self.opcode.iter().map(String::as_str).collect::<Vec<_>>()[..]
+        {
+            return format!("tcgen05.{}", what.split("::").next().unwrap_or_default());
+        }
         let space = self.opcode.iter().skip(1).find(|part| {
             let space = part.split("::").next().unwrap_or_default();
             matches!(space, "global" | "shared" | "local" | "param" | "const")

@@ -262,6 +262,7 @@ impl TensorMemory {
         address: u32,
         columns: u32,
         knowledge: &Knowledge,
+        fenced: &VectorClock,
     ) -> Result<(), FaultKind> {
         check_count(columns)?;
         let of = address..address.saturating_add(columns);
@@ -271,11 +272,15 @@ impl TensorMemory {
                 format!("no {columns} columns of tensor memory were allocated at {address:#x}");
             return Err(FaultKind::InvalidOperand { what });
         };
+        let is_over = |earlier: &Use| {
+            let done = earlier.operation.done;
+            knowledge.has_seen(done) || fenced.has_seen(done)
+        };
         for column in of {
             for number in 0..Strip::COUNT {
                 let strip = Strip::whole(column, number);
                 let mut uses = self.strips[strip.index()].iter();
-                if let Some(other) = uses.find(|other| !knowledge.has_seen(other.operation.done)) {
+                if let Some(other) = uses.find(|other| !is_over(other)) {
                     return Err(self.conflict(strip, other, "deallocation", Missing::Completion));
                 }
                 self.strips[strip.index()].clear();

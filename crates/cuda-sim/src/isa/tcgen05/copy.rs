@@ -201,11 +201,9 @@ fn shift(cx: &mut Cx, (lane, rank): (usize, u32), at: u32) -> Result<(), FaultKi
     tensor.check_columns(column, SHIFTED)?;
     let (upper, last) = (first / Strip::LANES, first + LANES_SHIFTED - 1);
     for column in column..column + SHIFTED {
-        let moved = Strip { column, number: upper + 1, lanes: u16::MAX >> 1 };
-        let kept = Strip { lanes: !moved.lanes, ..moved };
-        tensor.touch(Strip::whole(column, upper), &operation, behind, true)?;
-        tensor.touch(moved, &operation, behind, true)?;
-        tensor.touch(kept, &operation, behind, false)?;
+        for number in [upper, upper + 1] {
+            tensor.touch(Strip::whole(column, number), &operation, behind, true)?;
+        }
         for lane in (first..last).rev() {
             let value = tensor.cell(lane, column);
             tensor.set_cell(lane + 1, column, value);

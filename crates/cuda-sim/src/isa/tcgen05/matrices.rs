@@ -6,6 +6,12 @@ use crate::isa::matrix::product::{self, K, Left, M, N, Right, Sums};
 use crate::memory::{Behind, Operation, Strip, TensorMemory};
 use crate::ptx::Type;
 
+/// A cell of which only the lower half is said to hold something.
+pub(super) fn lower_half(bits: u32) -> u32 {
+    // As whatever nothing has written: NaN in every format of floats.
+    0xffff_0000 | bits
+}
+
 /// Columns of tensor memory that A takes.
 pub(super) const COLUMNS_OF_A: u32 = K as u32 / 2;
 
@@ -66,9 +72,7 @@ impl Accumulation<'_> {
                 let cells = tensor.strip_mut(strip).iter_mut().zip(&sums).enumerate();
                 for (_, (cell, sums)) in cells.filter(|(row, _)| strip.lanes >> row & 1 != 0) {
                     let bits = product::bits(self.sum, sums[across]);
-                    // A sum of 16 bits is the lower half of its cell.
-                    let kept = if self.sum == Type::F32 { 0 } else { *cell & 0xffff_0000 };
-                    *cell = kept | bits;
+                    *cell = if self.sum == Type::F32 { bits } else { lower_half(bits) };
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! `tcgen05.ld` and `tcgen05.st`: between registers of a warp and the lanes of tensor memory that are its own.
 
 use super::fragment::{Columns, Fragment, Shape};
+use super::matrices::lower_half;
 use super::steps::Steps;
 use super::{agreed, aligned, refuse, words};
 use crate::error::LoadError;
@@ -10,7 +11,7 @@ use crate::isa::decode::{Target, Text};
 use crate::isa::matrix::whole_warp;
 use crate::isa::memory::addresses;
 use crate::isa::program::{Register, Source};
-use crate::memory::{Act, Strip, TensorMemory};
+use crate::memory::{Act, Strip};
 use crate::ptx::{Operand, Type};
 
 #[derive(Clone, Debug)]
@@ -141,8 +142,8 @@ impl Transfer {
                     for (thread, lane, column) in places(index) {
                         let (tensor, value) = (&mut cx.block.tensor, values[thread]);
                         if packed {
-                            set_low(tensor, lane, column, value);
-                            set_low(tensor, lane, column + 1, value >> 16);
+                            tensor.set_cell(lane, column, lower_half(value & 0xffff));
+                            tensor.set_cell(lane, column + 1, lower_half(value >> 16));
                         } else {
                             tensor.set_cell(lane, column, value);
                         }
@@ -165,10 +166,4 @@ impl Transfer {
         let what = format!("lane {lane}, expected a multiple of {}", self.fragment.lanes());
         Err(FaultKind::InvalidOperand { what })
     }
-}
-
-/// Replaces the lower half of a cell. What the upper half holds is not used by anybody who packs.
-fn set_low(tensor: &mut TensorMemory, lane: u32, column: u32, value: u32) {
-    let held = tensor.cell(lane, column);
-    tensor.set_cell(lane, column, held & 0xffff_0000 | value & 0xffff);
 }

@@ -39,16 +39,22 @@ fn columns_are_given_that_are_free() {
 
 #[test]
 fn an_allocation_waits_for_columns_of_another_warp() {
-    // Warp 1 wants half of what warp 0 has.
-    let body = "setp.ge.u32 p, thread, 32; @p bra other;\n\
-        tcgen05.alloc.cta_group::1.sync.aligned.shared::cta.b32 [words], 512; ld.shared.u32 base, [words];\n\
-        bar.sync 0;\ntcgen05.dealloc.cta_group::1.sync.aligned.b32 base, 512;\nret;\n\
-        other: bar.sync 0;\n\
-        tcgen05.alloc.cta_group::1.sync.aligned.shared::cta.b32 [words+4], 256; ld.shared.u32 base, [words+4];\n\
-        setp.eq.u32 q, lane, 0; @q st.global.u32 [out], base;\n\
-        tcgen05.dealloc.cta_group::1.sync.aligned.b32 base, 256;\n\
-        tcgen05.relinquish_alloc_permit.cta_group::1.sync.aligned;";
-    assert_eq!(run(1, 64, 1, &[], body), [256]);
+    // One warp wants half of what the other has, and does not get it before the other gives it back.
+    for holder in [0, 1] {
+        let body = format!(
+            "setp.ne.u32 p, warp, {holder}; @p bra other;\n\
+             tcgen05.alloc.cta_group::1.sync.aligned.shared::cta.b32 [words], 512; ld.shared.u32 base, [words];\n\
+             bar.sync 0;\nmov.u32 i, 0; spin: add.u32 i, i, 1; setp.lt.u32 p, i, 99999; @p bra spin;\n\
+             tcgen05.dealloc.cta_group::1.sync.aligned.b32 base, 512;\nret;\n\
+             other: bar.sync 0;\n\
+             tcgen05.alloc.cta_group::1.sync.aligned.shared::cta.b32 [words+4], 256;\n\
+             ld.shared.u32 base, [words+4];\n\
+             setp.eq.u32 q, lane, 0; @q st.global.u32 [out], base;\n\
+             tcgen05.dealloc.cta_group::1.sync.aligned.b32 base, 256;\n\
+             tcgen05.relinquish_alloc_permit.cta_group::1.sync.aligned;"
+        );
+        assert_eq!(run(1, 64, 1, &[], &body), [256]);
+    }
 }
 
 #[test]

@@ -88,10 +88,13 @@ impl Case {
                 Some((thread, register)) => {
                     let value = input[thread * count + register];
                     let half = value >> (16 * ((column - self.column) % 2)) & 0xffff;
-                    if self.packed { held & 0xffff_0000 | half } else { value }
+                    if self.packed { half } else { value }
                 }
             };
-            assert_eq!(*got, expected, "{self:?}, lane {lane}, column {column}");
+            // Nothing is said of the upper half of a cell that a packed store writes.
+            let is_half = self.packed && self.of_cell(lane, column).is_some();
+            let got = if is_half { got & 0xffff } else { *got };
+            assert_eq!(got, expected, "{self:?}, lane {lane}, column {column}");
         }
     }
 
