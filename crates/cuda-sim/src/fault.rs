@@ -207,12 +207,12 @@ pub enum FaultKind {
         /// What is wrong with it.
         field: &'static str,
     },
-    /// An access to shared memory of a block of the cluster that has exited.
+    /// An access to shared or tensor memory of a block of the cluster that has exited.
     ExitedBlock {
         /// Its rank in the cluster.
         rank: u32,
     },
-    /// An access to shared memory of a block of the cluster that may not have begun: no barrier of the
+    /// An access to shared or tensor memory of a block of the cluster that may not have begun: no barrier of the
     /// cluster, nor anything that the block has told, came before.
     UnstartedBlock {
         /// Its rank in the cluster.
@@ -423,11 +423,11 @@ impl fmt::Display for FaultKind {
                 write!(f, "descriptor {bits:#x}: {field}")
             }
             Self::ExitedBlock { rank } => {
-                write!(f, "shared memory of block {rank} of the cluster, which has exited")
+                write!(f, "memory of block {rank} of the cluster, which has exited")
             }
             Self::UnstartedBlock { rank } => write!(
                 f,
-                "shared memory of block {rank} of the cluster, and nothing says that it has begun; a \
+                "memory of block {rank} of the cluster, and nothing says that it has begun; a \
                  barrier of the cluster would"
             ),
             Self::Divergent { lanes, expected } => {

@@ -158,7 +158,7 @@ impl Cx<'_, '_> {
     fn other(&mut self, rank: u32) -> Result<(&mut Block, &Block), FaultKind> {
         let blocks = self.siblings.cluster_size();
         let other = self.siblings.get(rank as usize).ok_or_else(|| {
-            let what = format!("shared memory of block {rank} of a cluster of {blocks}");
+            let what = format!("memory of block {rank} of a cluster of {blocks}");
             FaultKind::InvalidOperand { what }
         })?;
         if other.live() == 0 {

@@ -1,5 +1,7 @@
 //! `tcgen05.alloc`, `tcgen05.dealloc` and `tcgen05.relinquish_alloc_permit`.
 
+use std::ops::ControlFlow;
+
 use super::{Group, agreed, aligned, columns, count_of_columns, refuse, word, words};
 use crate::error::LoadError;
 use crate::exec::{Cx, Event, Flow, Stop, lanes};
@@ -67,8 +69,8 @@ impl Allocation {
             Some(number) => number,
             None => {
                 let step = match self.step(cx)? {
-                    Ok(step) => step,
-                    Err(event) => return Ok(Flow::Until(event)),
+                    ControlFlow::Continue(step) => step,
+                    ControlFlow::Break(event) => return Ok(Flow::Until(event)),
                 };
                 cx.block.progress = true;
                 cx.block.tensor.take_step(step)
@@ -100,24 +102,28 @@ impl Allocation {
     }
 
     /// Does what the block has to do by itself, unless that has to wait for something.
-    fn step(&self, cx: &mut Cx) -> Result<Result<Collective, Event>, Stop> {
+    fn step(&self, cx: &mut Cx) -> Result<ControlFlow<Event, Collective>, Stop> {
         match self.what {
             What::Allocate { columns: of, .. } => {
                 let columns = columns(cx, of)?;
                 let given = cx.block.tensor.allocate(columns).map_err(refuse)?;
-                let Some(address) = given else { return Ok(Err(Event::Columns { columns })) };
-                Ok(Ok(Collective::Allocate { address, columns }))
+                Ok(match given {
+                    Some(address) => {
+                        ControlFlow::Continue(Collective::Allocate { address, columns })
+                    }
+                    None => ControlFlow::Break(Event::Columns { columns }),
+                })
             }
             What::Deallocate { address, columns: of } => {
                 let address = cx.warp.word(address, u32::MAX)?.map(u64::from);
                 let address = agreed(address, "an address in tensor memory")?;
                 let columns = columns(cx, of)?;
                 cx.block.deallocate(cx.warp.index, address, columns).map_err(refuse)?;
-                Ok(Ok(Collective::Deallocate { address, columns }))
+                Ok(ControlFlow::Continue(Collective::Deallocate { address, columns }))
             }
             What::Relinquish => {
                 cx.block.tensor.relinquish();
-                Ok(Ok(Collective::Relinquish))
+                Ok(ControlFlow::Continue(Collective::Relinquish))
             }
         }
     }

@@ -5,15 +5,29 @@ mod allocation;
 mod copy;
 mod forms;
 mod multiply;
+mod pipeline;
 mod transfer;
 
 use cuda_sim::device::Device;
+use cuda_sim::fault::Fault;
 use cuda_sim::{Launch, Machine, Order};
 
 /// Runs `body`, the code of a kernel for sm_100a, in blocks of so many threads that are one cluster. It has the
 /// addresses of the inputs in `in0` and so on, that of as many `words` in `out`, which are given back, and the
 /// number of its thread among all in `number`.
 pub fn run(blocks: u32, threads: u32, words: usize, inputs: &[&[u32]], body: &str) -> Vec<u32> {
+    run_in(Order::InTurn, (blocks, threads), words, inputs, body)
+        .unwrap_or_else(|fault| panic!("{fault}"))
+}
+
+/// The same in an order, or what is wrong.
+pub fn run_in(
+    order: Order,
+    (blocks, threads): (u32, u32),
+    words: usize,
+    inputs: &[&[u32]],
+    body: &str,
+) -> Result<Vec<u32>, Fault> {
     let names: Vec<String> = (0..inputs.len()).map(|index| format!("in{index}")).collect();
     let parameters: Vec<&str> =
         ["out"].into_iter().chain(names.iter().map(String::as_str)).collect();
@@ -49,13 +63,11 @@ pub fn run(blocks: u32, threads: u32, words: usize, inputs: &[&[u32]], body: &st
     let parameters: Vec<u8> = pointers.into_iter().flat_map(u64::to_le_bytes).collect();
     let (grid, block) = ([blocks, 1, 1], [threads, 1, 1]);
     let launch = Launch { grid, cluster: grid, block, ..Launch::default() };
-    machine
-        .launch(&function, &launch, Order::InTurn, &parameters)
-        .unwrap_or_else(|fault| panic!("{fault}\n{ptx}"));
+    machine.launch(&function, &launch, order, &parameters)?;
     let mut bytes = vec![0; 4 * words];
     machine.read(out, &mut bytes).expect("it fits");
     let word = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().expect("4 bytes"));
-    bytes.chunks(4).map(word).collect()
+    Ok(bytes.chunks(4).map(word).collect())
 }
 
 /// Bytes of shared memory in `memory`, which starts at address 0.

@@ -214,6 +214,11 @@ impl Case {
     }
 
     fn check(&self) {
+        self.check_as(&self.body()).unwrap_or_else(|fault| panic!("{self:?}: {fault}"));
+    }
+
+    /// Runs a body like its own, and compares what comes of it unless something is wrong with that.
+    fn check_as(&self, body: &str) -> Result<(), Fault> {
         let mut random = Random(self.n as u64);
         let mut number = |bound: u64| (random.next() % (2 * bound + 1)) as i32 - bound as i32;
         let mut matrix = |rows: usize| -> Vec<[i32; 16]> {
@@ -229,7 +234,8 @@ impl Case {
             (0..self.blocks()).flat_map(|rank| self.tensor_a(rank, &a)).collect();
         let bits: Vec<u32> = held.iter().map(|value| self.bits_of_sum(*value)).collect();
         let blocks = self.blocks() as u32;
-        let mut got = run(blocks, 128, held.len(), &[&memory, &bits, &tensor], &self.body());
+        let inputs: [&[u32]; 3] = [&memory, &bits, &tensor];
+        let mut got = run_in(Order::InTurn, (blocks, 128), held.len(), &inputs, body)?;
         if !self.is_f32 {
             // A sum of 16 bits is the lower half of its cell.
             got.iter_mut().for_each(|cell| *cell &= 0xffff);
@@ -247,6 +253,7 @@ impl Case {
             }
         }
         assert!(got == expected, "{self:?}");
+        Ok(())
     }
 }
 
@@ -314,4 +321,22 @@ fn two_blocks_multiply_together() {
         Case { is_pair: true, m: 256, n: 128, layouts: (Some(layout), K_MAJOR), ..CASE }.check();
         Case { is_pair: true, m: 128, n: 128, layouts: (Some(K_MAJOR), layout), ..CASE }.check();
     }
+}
+
+/// What the other block has laid out must be known to the one that multiplies.
+#[test]
+fn two_blocks_that_nothing_orders() {
+    let pair = Case { is_pair: true, m: 256, ..CASE };
+    let (body, barrier) =
+        (pair.body(), "barrier.cluster.arrive.aligned; barrier.cluster.wait.aligned;");
+    let (start, rest) = body.split_once(barrier).expect("there is one at the start");
+    let (middle, end) = rest.split_once(barrier).expect("there is one before the product");
+    let planted = format!("{start}{barrier}{middle}bar.sync 0;{end}");
+    let fault = pair.check_as(&planted).expect_err("nothing orders them");
+    assert!(["race", "uninitialised memory"].contains(&fault.kind.name()), "{fault}");
+    // Nor does a barrier suffice that tells nothing.
+    let relaxed = barrier.replace("arrive.", "arrive.relaxed.");
+    let fault = pair.check_as(&format!("{start}{barrier}{middle}{relaxed}{end}"));
+    let fault = fault.expect_err("nothing is told");
+    assert_eq!(fault.kind.name(), "race", "{fault}");
 }
