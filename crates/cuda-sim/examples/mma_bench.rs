@@ -5,15 +5,20 @@ use std::time::Instant;
 use cuda_sim::device::Device;
 use cuda_sim::{Launch, Machine, Order};
 
-/// Runs a kernel's body, which repeats something as often as register `i` counts, and gives how long each
-/// took in microseconds.
-fn time(threads: u32, loops: u32, body: &str) -> Result<f64, Box<dyn std::error::Error>> {
+/// Runs a kernel's body on a device, which repeats something as often as register `i` counts before the end, and
+/// gives how long each took in microseconds.
+fn time(
+    device: &str,
+    (threads, loops): (u32, u32),
+    body: &str,
+    end: &str,
+) -> Result<f64, Box<dyn std::error::Error>> {
     let ptx = format!(
-        ".version 8.0\n.target sm_90a\n.address_size 64\n.visible .entry bench()\n{{\n\
+        ".version 8.6\n.target {device}a\n.address_size 64\n.visible .entry bench()\n{{\n\
          .reg .pred p; .reg .b32 i; mov.b32 i, 0;\n{body}\n\
-         add.u32 i, i, 1; setp.lt.u32 p, i, {loops};\n@p bra again;\nret;\n}}\n"
+         add.u32 i, i, 1; setp.lt.u32 p, i, {loops};\n@p bra again;\n{end}\nret;\n}}\n"
     );
-    let machine = Machine::new(Device::named("sm_90").ok_or("no such device")?);
+    let machine = Machine::new(Device::named(device).ok_or("no such device")?);
     let module = machine.load(&ptx)?;
     let function = module.function("bench").ok_or("no such kernel")?;
     let launch = Launch { block: [threads, 1, 1], ..Launch::default() };
@@ -31,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
              mma.sync.aligned.m16n8k16.row.col.f32.{ty}.{ty}.f32 \
              {{c0, c1, c2, c3}}, {{a0, a1, a2, a3}}, {{b0, b1}}, {{c0, c1, c2, c3}};"
         );
-        let each = time(32, 1 << 17, &body)?;
+        let each = time("sm_90", (32, 1 << 17), &body, "")?;
         println!("mma.sync.m16n8k16 {ty}: {each:.2} us with its loop");
     }
     // A in 2 KiB, then B in 8 KiB, both of rows of 32 bytes with a swizzle of as many.
@@ -49,8 +54,30 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
              wgmma.commit_group.sync.aligned; wgmma.wait_group.sync.aligned 0;",
             d = d.join(", ")
         );
-        let each = time(128, 1 << 11, &body)?;
+        let each = time("sm_90", (128, 1 << 11), &body, "")?;
         println!("wgmma.m64n256k16 {ty}: {each:.1} us for all four warps");
+    }
+    // A in 4 KiB and B in 8 KiB, laid out so too, and one thread.
+    for (ty, instruction) in [("bf16", 0x8400490_u32), ("f16", 0x8400010)] {
+        let body = format!(
+            ".shared .align 1024 .b8 memory[12416]; .reg .b32 at, zero, base, parity; .reg .b64 a, b; \
+             .reg .pred adds, q;\n\
+             mov.b32 zero, 0; mov.u32 at, %tid.x; setp.eq.u32 q, at, 0; shl.b32 at, at, 4;\n\
+             fill: st.shared.v4.b32 [at], {{zero, zero, zero, zero}};\n\
+             add.u32 at, at, 512; setp.lt.u32 p, at, 12288; @p bra fill;\n\
+             @q mbarrier.init.shared.b64 [memory+12288], 1; @q fence.mbarrier_init.release.cluster;\n\
+             tcgen05.alloc.cta_group::1.sync.aligned.shared::cta.b32 [memory+12304], 256;\n\
+             ld.shared.u32 base, [memory+12304]; setp.ne.u32 adds, zero, 0;\n\
+             mov.b64 a, 0xc000401000010000; add.u64 b, a, 256;\n\
+             fence.proxy.async; bar.warp.sync -1;\nagain:\n\
+             @q tcgen05.mma.cta_group::1.kind::f16 [base], a, b, {instruction}, adds;\n\
+             @q tcgen05.commit.cta_group::1.mbarrier::arrive::one.shared::cluster.b64 [memory+12288];\n\
+             and.b32 parity, i, 1; setp.eq.u32 adds, zero, 0;\n\
+             wait: mbarrier.try_wait.parity.shared.b64 p, [memory+12288], parity;\n@!p bra wait;"
+        );
+        let end = "tcgen05.dealloc.cta_group::1.sync.aligned.b32 base, 256;";
+        let each = time("sm_100", (32, 1 << 10), &body, end)?;
+        println!("tcgen05.m128n256k16 {ty}: {each:.1} us");
     }
     Ok(())
 }

@@ -61,7 +61,8 @@ pub enum FaultKind {
         register: String,
     },
     /// An access to a register that a `wgmma.mma_async` which has not been waited for uses: an accumulator,
-    /// or part of A. Products of one shape may have accumulators in common, all or none.
+    /// or part of A. Products of one shape may have accumulators in common, all or none. Or to one that a
+    /// `tcgen05.ld` loads which has not been waited for.
     InFlightRegister {
         /// Its name in the PTX.
         register: String,
@@ -141,12 +142,77 @@ pub enum FaultKind {
         /// The byte.
         address: u64,
     },
-    /// An access to shared memory of a block of the cluster that has exited.
+    /// A column of tensor memory is used that is not allocated.
+    UnallocatedColumn {
+        /// The column.
+        column: u32,
+        /// Whether it has been allocated before.
+        freed: bool,
+    },
+    /// A warp accesses lanes of tensor memory that are another's of its warpgroup.
+    ForeignLanes {
+        /// The first lane that it accesses.
+        lane: u32,
+        /// The first of the 32 that it may.
+        own: u32,
+    },
+    /// Two uses of a cell of tensor memory, one of them a write, of which the first may not be complete, and
+    /// which do not come in order by themselves.
+    TensorRace {
+        /// The cell's lane.
+        lane: u32,
+        /// Its column.
+        column: u32,
+        /// What came first, and whose it was: `tcgen05.mma of warp 0`.
+        other: String,
+        /// What it did and this one does: `read after write`, for example.
+        order: String,
+    },
+    /// An operation on tensor memory comes after another that is complete, but with no `tcgen05.fence` that
+    /// would make sure of it.
+    MissingTensorFence {
+        /// The cell's lane.
+        lane: u32,
+        /// Its column.
+        column: u32,
+        /// What came first, and whose it was.
+        other: String,
+        /// The fence that is missing: `before_thread_sync` in the thread of that one, or `after_thread_sync` in
+        /// this one.
+        fence: &'static str,
+    },
+    /// The last thread of a block exits, and columns of tensor memory are allocated still.
+    LeakedColumns {
+        /// How many.
+        columns: u32,
+    },
+    /// `tcgen05.alloc` after a thread of the block has executed `tcgen05.relinquish_alloc_permit`.
+    RelinquishedPermit,
+    /// `tcgen05.alloc` waits for columns that no other warp of the block gives back any more.
+    ColumnsNotReleased {
+        /// How many it waits for.
+        columns: u32,
+        /// How many are allocated, of 512.
+        taken: u32,
+    },
+    /// What both blocks of a pair do together is done by one alone.
+    PeerMissing {
+        /// The other's rank in the cluster.
+        rank: u32,
+    },
+    /// A descriptor of a `tcgen05` instruction has a field that means nothing, or nothing that is simulated.
+    MalformedDescriptor {
+        /// All of it.
+        bits: u64,
+        /// What is wrong with it.
+        field: &'static str,
+    },
+    /// An access to shared or tensor memory of a block of the cluster that has exited.
     ExitedBlock {
         /// Its rank in the cluster.
         rank: u32,
     },
-    /// An access to shared memory of a block of the cluster that may not have begun: no barrier of the
+    /// An access to shared or tensor memory of a block of the cluster that may not have begun: no barrier of the
     /// cluster, nor anything that the block has told, came before.
     UnstartedBlock {
         /// Its rank in the cluster.
@@ -222,6 +288,15 @@ impl FaultKind {
             Self::UnfinishedCopy { .. } => "unfinished copy",
             Self::OpaqueMbarrier { .. } => "opaque mbarrier",
             Self::MissingProxyFence { .. } => "missing proxy fence",
+            Self::UnallocatedColumn { .. } => "unallocated column",
+            Self::ForeignLanes { .. } => "foreign lanes",
+            Self::TensorRace { .. } => "tensor memory race",
+            Self::MissingTensorFence { .. } => "missing tcgen05 fence",
+            Self::LeakedColumns { .. } => "leaked columns",
+            Self::RelinquishedPermit => "relinquished permit",
+            Self::ColumnsNotReleased { .. } => "columns not released",
+            Self::PeerMissing { .. } => "peer missing",
+            Self::MalformedDescriptor { .. } => "malformed descriptor",
             Self::ExitedBlock { .. } => "exited block",
             Self::UnstartedBlock { .. } => "unstarted block",
             Self::RequestAfterFailure => "request after failure",
@@ -259,7 +334,10 @@ impl fmt::Display for FaultKind {
                 write!(f, "nothing has written register {register}")
             }
             Self::InFlightRegister { register } => {
-                write!(f, "a wgmma that has not been waited for uses register {register}")
+                write!(
+                    f,
+                    "a wgmma or a tcgen05.ld that has not been waited for uses register {register}"
+                )
             }
             Self::MissingWgmmaFence { register } => {
                 write!(
@@ -316,12 +394,51 @@ impl fmt::Display for FaultKind {
                 "the generic proxy wrote {space} address {address:#x}, and no proxy fence came before \
                  the asynchronous proxy meets it"
             ),
+            Self::UnallocatedColumn { column, freed } => write!(
+                f,
+                "column {column} of tensor memory {}",
+                if *freed { "has been deallocated" } else { "is not allocated" }
+            ),
+            Self::ForeignLanes { lane, own } => write!(
+                f,
+                "lane {lane} of tensor memory, of which the warp may access lanes {own} to {} alone",
+                own + 31
+            ),
+            Self::TensorRace { lane, column, other, order } => write!(
+                f,
+                "{order} in lane {lane}, column {column} of tensor memory, while the {other} may not be \
+                 complete"
+            ),
+            Self::MissingTensorFence { lane, column, other, fence } => write!(
+                f,
+                "no tcgen05.fence::{fence} orders this behind the {other} in lane {lane}, column {column} of \
+                 tensor memory"
+            ),
+            Self::LeakedColumns { columns } => write!(
+                f,
+                "the block's last thread exits, and {columns} columns of tensor memory are not deallocated"
+            ),
+            Self::RelinquishedPermit => {
+                f.write_str("the block has relinquished its permit to allocate tensor memory")
+            }
+            Self::ColumnsNotReleased { columns, taken } => write!(
+                f,
+                "{columns} columns of tensor memory are waited for, and {taken} of 512 are allocated; no other \
+                 warp of the block gives back any"
+            ),
+            Self::PeerMissing { rank } => write!(
+                f,
+                "block {rank} of the cluster does not come to what both of a pair do together"
+            ),
+            Self::MalformedDescriptor { bits, field } => {
+                write!(f, "descriptor {bits:#x}: {field}")
+            }
             Self::ExitedBlock { rank } => {
-                write!(f, "shared memory of block {rank} of the cluster, which has exited")
+                write!(f, "memory of block {rank} of the cluster, which has exited")
             }
             Self::UnstartedBlock { rank } => write!(
                 f,
-                "shared memory of block {rank} of the cluster, and nothing says that it has begun; a \
+                "memory of block {rank} of the cluster, and nothing says that it has begun; a \
                  barrier of the cluster would"
             ),
             Self::RequestAfterFailure => f.write_str(

@@ -133,6 +133,37 @@ fn matrix_multiplications_are_counted_by_shape() {
     );
 }
 
+/// One product of two small matrices, of which a thread issues it and another warp does nothing.
+#[test]
+fn products_in_tensor_memory_are_counted_as_issued() {
+    // K-major in core matrices, zeros everywhere: M = 64 and N = 8.
+    let ptx = ".version 8.6\n.target sm_100a\n.address_size 64\n.visible .entry counted() {\n\
+         .shared .align 128 .b8 memory[2560]; .reg .pred p, q; .reg .b32 thread, s, zero, base, i; .reg .b64 da, db;\n\
+         mov.u32 thread, %tid.x; mov.b32 zero, 0; shl.b32 s, thread, 4;\n\
+         setp.lt.u32 p, thread, 16; st.shared.v4.b32 [s], {zero, zero, zero, zero};\n\
+         @p st.shared.v4.b32 [s+2048], {zero, zero, zero, zero}; setp.eq.u32 q, thread, 0;\n\
+         @q mbarrier.init.shared.b64 [memory+2304], 1; @q fence.mbarrier_init.release.cluster;\n\
+         setp.ge.u32 p, thread, 32; @p bra over;\n\
+         tcgen05.alloc.cta_group::1.sync.aligned.shared::cta.b32 [memory+2320], 32;\n\
+         over: fence.proxy.async; bar.sync 0; ld.shared.u32 base, [memory+2320];\n\
+         mov.b64 da, 0x401000080000; add.u64 db, da, 128; mov.b32 i, 0x4020490; setp.ne.u32 p, zero, 0;\n\
+         @q tcgen05.mma.cta_group::1.kind::f16 [base], da, db, i, p;\n\
+         @q tcgen05.commit.cta_group::1.mbarrier::arrive::one.shared::cluster.b64 [memory+2304];\n\
+         wait: mbarrier.try_wait.parity.shared.b64 p, [memory+2304], 0; @!p bra wait;\n\
+         bar.sync 0; setp.ge.u32 p, thread, 32; @p bra end;\n\
+         tcgen05.dealloc.cta_group::1.sync.aligned.b32 base, 32;\nend: ret; }\n";
+    let machine = Machine::new(Device::named("sm_100").expect("it is known"));
+    let module = machine.load(ptx).unwrap_or_else(|error| panic!("{error}"));
+    let function = module.function("counted").expect("it is there");
+    let launch = Launch { grid: [3, 1, 1], block: [128, 1, 1], ..Launch::default() };
+    let counters = machine.launch(&function, &launch, Order::InTurn, &[]);
+    let counters = counters.unwrap_or_else(|fault| panic!("{fault}"));
+    let flops: Vec<_> = counters.mma_flops.into_iter().collect();
+    assert_eq!(flops, [("tcgen05.m64nNk16.f32.bf16".to_owned(), 3 * 2 * 64 * 8 * 16)]);
+    let of = |kind: &str| counters.instructions.get(kind).copied().unwrap_or(0);
+    assert_eq!((of("tcgen05.mma"), of("tcgen05.commit"), of("tcgen05.alloc")), (12, 12, 3));
+}
+
 #[test]
 fn counts_do_not_depend_on_the_order_of_warps() {
     let body = "shl.b32 s, thread, 2;\nst.shared.u32 [s], thread;\nbar.sync 0;\nxor.b32 s, s, 128;\n\

@@ -130,7 +130,9 @@ impl Code {
             FaultKind::Misaligned { .. } => Self::MisalignedAddress,
             FaultKind::Deadlock
             | FaultKind::BarrierNotReached { .. }
-            | FaultKind::RegistersNotReleased { .. } => Self::LaunchTimeout,
+            | FaultKind::RegistersNotReleased { .. }
+            | FaultKind::ColumnsNotReleased { .. }
+            | FaultKind::PeerMissing { .. } => Self::LaunchTimeout,
             _ => Self::LaunchFailed,
         }
     }

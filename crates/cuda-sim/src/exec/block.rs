@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
-use super::clock::{Agent, Epoch, Knowledge, Lanewise};
+use super::clock::{Agent, Epoch, Knowledge, Lanewise, VectorClock};
 use super::stream::BlockSteps;
 use super::warpgroup::{Step, WARPS, Warpgroup};
 use super::{LANES, Place, Reduction, Reply, Warp};
 use crate::counters::Tally;
 use crate::fault::FaultKind;
-use crate::memory::{Allocation, SharedMemory, Visitor};
+use crate::memory::{Allocation, Behind, SharedMemory, TensorMemory, Visitor};
 
 /// Barriers that a block has.
 const BARRIERS: usize = 16;
@@ -16,6 +16,7 @@ const BARRIERS: usize = 16;
 pub(crate) struct Block {
     pub(crate) place: Place,
     pub(crate) shared: SharedMemory,
+    pub(crate) tensor: TensorMemory,
     pub(crate) tally: Tally,
     /// The allocation that was accessed last: most often the next access is to it too.
     pub(crate) nearest: Option<Arc<Allocation>>,
@@ -28,6 +29,8 @@ pub(crate) struct Block {
     /// relaxed tests, which it knows of once it acquires by a fence.
     offered: Vec<Knowledge>,
     heard: Vec<Knowledge>,
+    /// What each warp's fences have put before its operations on tensor memory.
+    behind: Vec<VectorClock>,
     /// What all releases so far have told who acquires.
     released: Knowledge,
     /// The launch's time when a thread of the block last acquired.
@@ -102,7 +105,8 @@ impl Block {
         let agents = numbers.clone().map(Agent);
         Self {
             place,
-            shared: SharedMemory::new(place.total_shared as usize, numbers),
+            shared: SharedMemory::new(place.total_shared as usize, numbers.clone()),
+            tensor: TensorMemory::new(numbers),
             tally: Tally::new(kinds),
             nearest: None,
             first_warp,
@@ -110,6 +114,7 @@ impl Block {
             lanewise: vec![Lanewise::start(); warps as usize],
             offered: vec![Knowledge::default(); warps as usize],
             heard: vec![Knowledge::default(); warps as usize],
+            behind: vec![VectorClock::default(); warps as usize],
             released: Knowledge::default(),
             acquired: 0,
             has_acquired: false,
@@ -206,6 +211,49 @@ impl Block {
     /// A warp learns that something asynchronous, and what its agent did before it, has happened.
     pub(crate) fn learn_of(&mut self, warp: usize, epoch: Epoch) {
         self.knowledge[warp].learn(epoch);
+    }
+
+    /// A warp's `tcgen05.fence::before_thread_sync`: others may rely on these steps of its operations on tensor
+    /// memory, whether it tells them by arrivals that release or by relaxed ones.
+    pub(crate) fn fence_tensor_before(&mut self, warp: usize, steps: &[Epoch]) {
+        for step in steps {
+            self.knowledge[warp].publish(*step);
+            self.offered[warp].publish(*step);
+        }
+    }
+
+    /// A warp's `tcgen05.fence::after_thread_sync`.
+    pub(crate) fn fence_tensor_after(&mut self, warp: usize) {
+        self.behind[warp].join(self.knowledge[warp].published());
+        self.behind[warp].join(self.heard[warp].published());
+    }
+
+    /// What a warp's operations on tensor memory come after.
+    pub(crate) fn behind(&self, warp: usize) -> Behind<'_> {
+        Behind { knowledge: &self.knowledge[warp], fenced: &self.behind[warp] }
+    }
+
+    /// Tensor memory, and what a warp's operations on it come after.
+    pub(crate) fn tensor_by(&mut self, warp: usize) -> (&mut TensorMemory, Behind<'_>) {
+        let behind = Behind { knowledge: &self.knowledge[warp], fenced: &self.behind[warp] };
+        (&mut self.tensor, behind)
+    }
+
+    /// A warp gives columns of tensor memory back.
+    pub(crate) fn deallocate(
+        &mut self,
+        warp: usize,
+        address: u32,
+        columns: u32,
+    ) -> Result<(), FaultKind> {
+        self.tensor.deallocate(address, columns, &self.knowledge[warp], &self.behind[warp])
+    }
+
+    /// What the completion of a warp's asynchronous operations tells: that step, and what they knew.
+    pub(crate) fn tell_completion(&self, warp: usize, step: Epoch) -> Knowledge {
+        let mut told = self.knowledge[warp].of_operation(self.agent(warp));
+        told.publish(step);
+        told
     }
 
     /// A warp executes what its warpgroup executes together.

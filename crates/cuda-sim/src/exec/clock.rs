@@ -29,7 +29,7 @@ impl VectorClock {
     }
 
     /// Learns what another clock knows.
-    fn join(&mut self, other: &Self) {
+    pub(crate) fn join(&mut self, other: &Self) {
         if self.0.len() < other.0.len() {
             self.0.resize(other.0.len(), 0);
         }
@@ -58,6 +58,9 @@ pub(crate) struct Knowledge {
     /// Those of them that a proxy fence has come after: what they wrote through the generic proxy is
     /// there for the asynchronous one.
     fenced: VectorClock,
+    /// Steps of operations on tensor memory that others may rely on: a `tcgen05.fence::before_thread_sync`, or a
+    /// commit, has come after them.
+    published: VectorClock,
 }
 
 impl Knowledge {
@@ -87,11 +90,40 @@ impl Knowledge {
     pub(crate) fn join(&mut self, other: &Self) {
         self.seen.join(&other.seen);
         self.fenced.join(&other.fenced);
+        self.published.join(&other.published);
     }
 
     /// Learns that something has happened.
     pub(crate) fn learn(&mut self, epoch: Epoch) {
         self.seen.set(epoch);
+    }
+
+    /// Whether others may rely on it that an operation on tensor memory has come so far.
+    pub(crate) fn has_published(&self, epoch: Epoch) -> bool {
+        self.published.has_seen(epoch)
+    }
+
+    /// All such steps that are known.
+    pub(crate) fn published(&self) -> &VectorClock {
+        &self.published
+    }
+
+    /// Learns that an operation on tensor memory has come so far, and lets others rely on it.
+    pub(crate) fn publish(&mut self, epoch: Epoch) {
+        self.seen.set(epoch);
+        self.published.set(epoch);
+    }
+
+    /// What the completion of an asynchronous operation tells of all that the agent knows whose knowledge this
+    /// is. Of what the agent has done itself that is no more than a proxy fence has come after: the operation
+    /// knows of nothing else.
+    pub(crate) fn of_operation(&self, agent: Agent) -> Self {
+        let mut told = self.clone();
+        let fenced = self.fenced.time(agent);
+        if let Some(own) = told.seen.0.get_mut(agent.0 as usize) {
+            *own = fenced;
+        }
+        told
     }
 
     /// A new moment of the agent whose knowledge this is: what it did before can be told from what it

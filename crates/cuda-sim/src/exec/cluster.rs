@@ -9,7 +9,7 @@ use super::warpgroup::Step;
 use super::{Cx, Event, Flow, Launched, Pending, PhaseOf, Reply, Stop, Warp, lanes};
 use crate::fault::FaultKind;
 use crate::isa::{Instruction, Kernel};
-use crate::memory::{GlobalMemory, SharedMemory, Visitor};
+use crate::memory::{Behind, Collective, GlobalMemory, SharedMemory, TensorMemory, Visitor};
 
 /// What all blocks of a cluster share.
 #[derive(Debug)]
@@ -164,9 +164,43 @@ impl Cx<'_, '_> {
         if rank == self.rank() {
             return Ok(self.block.shared_by(self.warp.index, lane));
         }
+        let warp = self.warp.index;
+        let (other, own) = self.other(rank)?;
+        Ok((&mut other.shared, own.visitor(warp, lane)))
+    }
+
+    /// Tensor memory of a block of the cluster, and what this warp's operations on it come after.
+    pub(crate) fn tensor_of(
+        &mut self,
+        rank: u32,
+    ) -> Result<(&mut TensorMemory, Behind<'_>), FaultKind> {
+        if rank == self.rank() {
+            return Ok(self.block.tensor_by(self.warp.index));
+        }
+        let warp = self.warp.index;
+        let (other, own) = self.other(rank)?;
+        Ok((&mut other.tensor, own.behind(warp)))
+    }
+
+    /// A step that another block of the cluster takes together with this one, if it has. It need not be there any
+    /// longer if so.
+    pub(crate) fn step_of(
+        &mut self,
+        rank: u32,
+        step: usize,
+    ) -> Result<Option<Collective>, FaultKind> {
+        let other = self.siblings.get(rank as usize);
+        match other.and_then(|other| other.tensor.step(step)) {
+            None => self.other(rank).map(|_| None),
+            taken => Ok(taken),
+        }
+    }
+
+    /// Another block of the cluster, which must have begun and not exited, and the warp's own.
+    fn other(&mut self, rank: u32) -> Result<(&mut Block, &Block), FaultKind> {
         let blocks = self.siblings.cluster_size();
         let other = self.siblings.get(rank as usize).ok_or_else(|| {
-            let what = format!("shared memory of block {rank} of a cluster of {blocks}");
+            let what = format!("memory of block {rank} of a cluster of {blocks}");
             FaultKind::InvalidOperand { what }
         })?;
         if other.live() == 0 {
@@ -176,7 +210,7 @@ impl Cx<'_, '_> {
         if !(self.block.knows(warp, self.cluster.begun()) || self.block.knows_of(warp, other)) {
             return Err(FaultKind::UnstartedBlock { rank });
         }
-        Ok((&mut other.shared, self.block.visitor(self.warp.index, lane)))
+        Ok((other, self.block))
     }
 }
 
@@ -286,6 +320,8 @@ pub(crate) fn run(
                     shared.mbarrier_phase(address).is_none_or(|now| now > phase)
                 }
                 Event::Registers { more } => block.spare_registers >= more,
+                Event::Columns { columns } => block.tensor.has_room(columns),
+                Event::Peer { rank, step } => blocks[rank as usize].tensor.step(step).is_some(),
             };
             if is_over {
                 *state = State::Ready;
@@ -361,6 +397,13 @@ fn stuck(blocks: &[Block], cluster: &Cluster, warps: &[Warp], states: &[State]) 
             (barrier_not_reached(None, &cluster.barrier, live), pc)
         }
         State::Waiting { event: Event::Mbarrier(phase), .. } => (not_reached(blocks, phase), pc),
+        State::Waiting { event: Event::Columns { columns }, .. } => {
+            let taken = blocks[rank].tensor.allocated();
+            (FaultKind::ColumnsNotReleased { columns, taken }, pc)
+        }
+        State::Waiting { event: Event::Peer { rank, .. }, .. } => {
+            (FaultKind::PeerMissing { rank }, pc)
+        }
         State::Waiting { event: Event::Registers { more }, .. } => {
             let spare = blocks[rank].spare_registers;
             (FaultKind::RegistersNotReleased { more, spare }, pc)
@@ -416,6 +459,10 @@ fn take_turn(cx: &mut Cx, kernel: &Kernel, turn: u32) -> Result<(Turn, u32), Sto
                 }
                 if mask == live {
                     cx.block.exit_warp(cx.warp.index).map_err(refuse)?;
+                }
+                let columns = cx.block.tensor.allocated();
+                if mask.count_ones() == cx.block.live() && columns > 0 {
+                    return Err(refuse(FaultKind::LeakedColumns { columns }));
                 }
                 let phase = cx.cluster.phase();
                 let arrived = lanes(mask)

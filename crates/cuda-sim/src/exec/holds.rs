@@ -1,4 +1,4 @@
-//! Registers that `wgmma` uses while a warp goes on: who else touches them is caught.
+//! Registers that `wgmma` or `tcgen05.ld` uses while a warp goes on: who else touches them is caught.
 //!
 //! Reads are caught as those of registers that nothing has written, which costs nothing where nothing is
 //! held. Of what happens to a register between its uses only writes are known: that a `wgmma.fence` is
@@ -40,6 +40,8 @@ pub(crate) enum Role {
     Accumulator { columns: usize, ty: Type, place: usize, first: Register },
     /// Part of A.
     Fragment,
+    /// Where a load puts what it gives.
+    Loaded,
 }
 
 /// Why a register cannot be used.
@@ -102,7 +104,13 @@ impl Holds {
         Ok(was_in_flight)
     }
 
-    /// The product uses the register that it has claimed.
+    /// A load of a group is about to use a register that is not in flight.
+    pub(super) fn load(&mut self, index: usize, group: u32) {
+        let (role, fences) = (Role::Loaded, self.fences);
+        self.uses[index] = Some(Use { role, group, fences, in_flight: false });
+    }
+
+    /// The product, or the load, uses the register that it has claimed.
     pub(super) fn take_off(&mut self, index: usize) {
         if let Some(last) = self.uses[index].as_mut().filter(|last| !last.in_flight) {
             last.in_flight = true;

@@ -111,6 +111,10 @@ pub(crate) enum Event {
     Mbarrier(PhaseOf),
     /// So many registers of each thread more, from those that other warps of its block have given up.
     Registers { more: u32 },
+    /// So many free columns of its block's tensor memory.
+    Columns { columns: u32 },
+    /// That step of what a block of its cluster does together with its own.
+    Peer { rank: u32, step: usize },
 }
 
 /// A phase of an mbarrier, counted from 0, in the shared memory of a block of the cluster.

@@ -4,7 +4,8 @@ use super::holds::{Holds, Role};
 use crate::exec::{PhaseOf, Stop};
 use crate::fault::FaultKind;
 use crate::isa::{
-    Activation, Class, Copies, Groups, Kernel, Op, Register, Source, Special, WgmmaGroups,
+    Activation, Class, Copies, Groups, Kernel, Op, Register, Source, Special, TensorSteps,
+    WgmmaGroups,
 };
 use crate::memory::LocalMemory;
 
@@ -85,7 +86,9 @@ pub(crate) struct Warp<'a> {
     pub(crate) copies: Copies,
     /// Each lane's groups of bulk copies.
     pub(crate) groups: Groups,
-    /// Groups of `wgmma`, and what registers they hold, if the kernel has any.
+    /// Its operations on tensor memory.
+    pub(crate) tensor: TensorSteps,
+    /// Groups of `wgmma`, and what registers they or loads from tensor memory hold, if the kernel has any.
     pub(crate) wgmma: WgmmaGroups,
     holds: Option<Box<Holds>>,
     /// Registers of each thread, by `setmaxnreg`.
@@ -122,8 +125,9 @@ impl<'a> Warp<'a> {
             local: LocalMemory::new(kernel.local_bytes),
             copies: Copies::default(),
             groups: Groups::default(),
+            tensor: TensorSteps::default(),
             wgmma: WgmmaGroups::default(),
-            holds: kernel.has_wgmma.then(|| Box::new(Holds::new(words))),
+            holds: kernel.holds_registers.then(|| Box::new(Holds::new(words))),
             registers: kernel.registers_at_entry.unwrap_or(0),
             at_cluster_barrier: [None; LANES],
             looked_for: None,
@@ -397,7 +401,25 @@ impl<'a> Warp<'a> {
         self.take_off(register);
     }
 
-    /// The registers of all groups of products up to one are there.
+    /// Lets a load leave in a register what it gives once its group is there.
+    pub(crate) fn load_in_flight(
+        &mut self,
+        register: Register,
+        value: &Lanes<u32>,
+        group: u32,
+    ) -> Result<(), Stop> {
+        if self.is_in_flight(register) {
+            let register = self.kernel.register_name(register).to_owned();
+            return Err(Stop { lane: 0, kind: FaultKind::InFlightRegister { register } });
+        }
+        if let Some(holds) = &mut self.holds {
+            holds.load(usize::from(register.index), group);
+        }
+        self.set_in_flight(register, value);
+        Ok(())
+    }
+
+    /// The registers of all groups of products, or of loads, up to one are there.
     pub(crate) fn land(&mut self, group: u32) {
         for index in self.holds.iter_mut().flat_map(|holds| holds.complete(group)) {
             self.written[Class::Word as usize][index] = u32::MAX;

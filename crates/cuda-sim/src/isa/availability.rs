@@ -98,6 +98,12 @@ const SPECIALISED: &[&str] = &[
 const TENSOR_5: &[&str] =
     &["sm_100a", "sm_100f", "sm_101a", "sm_101f", "sm_103a", "sm_103f", "sm_110a", "sm_110f"];
 
+/// Those of them that also have what later ones of their family need not have.
+const TENSOR_5_OWN: &[&str] = &["sm_100a", "sm_101a", "sm_103a", "sm_110a"];
+
+/// Those of the family of the data centre.
+const TENSOR_5_OF_DATA_CENTRE: &[&str] = &["sm_100a", "sm_100f", "sm_103a", "sm_103f"];
+
 /// The targets of Blackwell's generation that have what not all of the generation has to keep.
 const BLACKWELL: &[&str] = &[
     "sm_100a", "sm_100f", "sm_101a", "sm_101f", "sm_103a", "sm_103f", "sm_110a", "sm_110f",
@@ -227,6 +233,7 @@ const INSTRUCTIONS: &[(&str, Version, Target)] = &[
     ("wgmma", (8, 0), Only(&["sm_90a"])),
     ("setmaxnreg", (8, 0), Only(SPECIALISED)),
     ("tcgen05", (8, 6), Only(TENSOR_5)),
+    ("tcgen05.shift", (8, 6), Only(TENSOR_5_OWN)),
 
     // Barriers and fences.
     ("bar.warp", (6, 0), From(30)),
@@ -285,6 +292,9 @@ const REGISTERS: [(&str, Version, Target); 13] = [
 
 /// An arrival that counts for several, and may complete a phase.
 pub(super) const COUNTED_ARRIVAL: Needs = Needs { version: (7, 8), target: From(90) };
+/// A sum of `tcgen05.mma` that is scaled first.
+pub(super) const SCALED_SUM: Needs =
+    Needs { version: (8, 6), target: Only(TENSOR_5_OF_DATA_CENTRE) };
 /// `cp.async` that ignores its source by a predicate.
 pub(super) const IGNORED_SOURCE: Needs = Needs { version: (7, 5), target: From(80) };
 
@@ -319,6 +329,8 @@ impl Needs {
     fn and(self, other: Self) -> Self {
         let target = match (self.target, other.target) {
             (From(a), From(b)) => From(a.max(b)),
+            // Of two lists one is within the other.
+            (Only(one), Only(other)) => Only(if one.len() < other.len() { one } else { other }),
             // A target of few is later than those that it is built on.
             (Only(targets), _) | (_, Only(targets)) => Only(targets),
         };

@@ -226,6 +226,11 @@ impl<'a> Text<'a> {
     /// The mnemonic, with the space or shape that counters tell apart.
     pub(crate) fn kind(&self) -> String {
         const APART: [&str; 4] = ["ld", "st", "atom", "red"];
+        if let ["tcgen05", what, ..] =
+            self.opcode.iter().map(String::as_str).collect::<Vec<_>>()[..]
+        {
+            return format!("tcgen05.{}", what.split("::").next().unwrap_or_default());
+        }
         let space = self.opcode.iter().skip(1).find(|part| {
             let space = part.split("::").next().unwrap_or_default();
             matches!(space, "global" | "shared" | "local" | "param" | "const")
@@ -484,6 +489,20 @@ impl<'a> Text<'a> {
         };
         let coordinates = coordinates.iter().map(|operand| self.source_of(operand, Type::S32));
         Ok((self.target(address, None)?, coordinates.collect::<Result<_, _>>()?))
+    }
+
+    /// What stands between brackets: an address in tensor memory, which is in a register.
+    pub(crate) fn tensor_memory(&self, index: usize) -> Result<Target, LoadError> {
+        let Operand::Address(address) = self.operand(index)? else {
+            return Err(self.refuse(format!("operand {} is no address", index + 1)));
+        };
+        match address {
+            Address { base: Some(name), offset, coordinates } if coordinates.is_empty() => {
+                let base = self.source_of(&Operand::Name(name.clone()), Type::B32)?;
+                Ok(Target { base: Some(base), offset: *offset })
+            }
+            _ => Err(self.refuse("an address in tensor memory is in a register")),
+        }
     }
 
     /// What stands between brackets: an address in `space`, a generic one where there is none.

@@ -28,6 +28,7 @@ mod memory;
 mod program;
 mod registers;
 mod rounding;
+mod tcgen05;
 mod warp_wide;
 mod wgmma;
 
@@ -38,6 +39,7 @@ pub(crate) use memory::Copies;
 pub(crate) use program::{
     Activation, Class, Instruction, Kernel, Register, Source, Special, kernel,
 };
+pub(crate) use tcgen05::Steps as TensorSteps;
 pub(crate) use wgmma::Groups as WgmmaGroups;
 
 use crate::error::LoadError;
@@ -62,6 +64,7 @@ pub(crate) enum Op {
     Bulk(bulk::Bulk),
     Multiply(matrix::Multiply),
     Wgmma(wgmma::Wgmma),
+    Tcgen05(tcgen05::Tcgen05),
     SetMaxRegisters(registers::SetMaxRegisters),
     Transfer(matrix::Transfer),
     Barrier(barrier::Barrier),
@@ -109,6 +112,7 @@ impl Op {
             "cp" => Self::Copy(memory::Copy::decode(text)?),
             "mma" => Self::Multiply(matrix::Multiply::decode(text)?),
             "setmaxnreg" => Self::SetMaxRegisters(registers::SetMaxRegisters::decode(text)?),
+            "tcgen05" => Self::Tcgen05(tcgen05::Tcgen05::decode(text)?),
             "wgmma" => Self::Wgmma(wgmma::Wgmma::decode(text)?),
             "ldmatrix" | "stmatrix" | "movmatrix" => {
                 Self::Transfer(matrix::Transfer::decode(text)?)
@@ -164,6 +168,7 @@ impl Op {
             Self::LaunchControl(op) => op.execute(cx, mask)?,
             Self::Dependency(op) => op.execute(cx),
             Self::SetMaxRegisters(op) => return op.execute(cx, mask),
+            Self::Tcgen05(op) => return op.execute(cx, mask),
             Self::Barrier(op) => return op.execute(cx, mask),
             Self::Mbarrier(op) => return op.execute(cx, mask),
             Self::Cluster(op) => return op.execute(cx, mask),

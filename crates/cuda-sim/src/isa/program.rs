@@ -30,7 +30,8 @@ pub(crate) struct Kernel {
     pub(crate) required_threads: Option<[u32; 3]>,
     /// `.reqnctapercluster`
     pub(crate) required_cluster: Option<[u32; 3]>,
-    pub(crate) has_wgmma: bool,
+    /// Whether instructions use registers while a warp goes on.
+    pub(crate) holds_registers: bool,
     /// Registers of each thread at the start, if that is settled.
     pub(crate) registers_at_entry: Option<u32>,
     /// Whether it cancels launches of clusters.
@@ -294,12 +295,17 @@ pub(crate) fn kernel(
                       .maxntid or .reqntid";
         return Err(LoadError::new(*line, reason, text));
     }
+    check_groups(&own_code)?;
     let required_threads = kernel.required_threads;
     let max_threads = required_threads.or(kernel.max_threads).map(|axes| axes.iter().product());
     let Decoder { register_names, local_bytes, kinds, .. } = decoder;
     Ok(Kernel {
         name: kernel.name.clone(),
-        has_wgmma: own_code.iter().any(|instruction| matches!(instruction.op, Op::Wgmma(_))),
+        holds_registers: own_code.iter().any(|instruction| match &instruction.op {
+            Op::Wgmma(_) => true,
+            Op::Tcgen05(op) => op.loads_registers(),
+            _ => false,
+        }),
         registers_at_entry,
         cancels: own_code.iter().any(|instruction| instruction.op.cancels()),
         code: own_code,
@@ -314,6 +320,20 @@ pub(crate) fn kernel(
         kinds,
         register_names,
     })
+}
+
+/// Refuses code of which one `tcgen05` instruction is of one block's tensor memory and another of two blocks'.
+fn check_groups(code: &[Instruction]) -> Result<(), LoadError> {
+    let mut known = None;
+    for Instruction { op, line, text, .. } in code {
+        let Op::Tcgen05(op) = op else { continue };
+        let Some(group) = op.group() else { continue };
+        if *known.get_or_insert(group) != group {
+            let reason = "all tcgen05 instructions of a kernel have the same .cta_group";
+            return Err(LoadError::new(*line, reason, text));
+        }
+    }
+    Ok(())
 }
 
 /// How many instructions a kernel's or a function's code has, with the return at its end.

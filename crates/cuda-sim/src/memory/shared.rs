@@ -514,7 +514,7 @@ impl Shadow {
 }
 
 /// How a warp is called in the block that has these.
-fn warp_of(Agent(warp): Agent, own: &Range<u32>) -> String {
+pub(super) fn warp_of(Agent(warp): Agent, own: &Range<u32>) -> String {
     let of_block = own.len() as u32;
     match own.contains(&warp) {
         true => format!("warp {}", warp - own.start),

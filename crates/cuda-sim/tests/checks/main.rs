@@ -8,6 +8,7 @@ mod harness;
 mod launch_control;
 mod mbarrier;
 mod rows;
+mod tcgen05;
 mod wgmma;
 
 use cuda_sim::fault::{Fault, FaultKind};

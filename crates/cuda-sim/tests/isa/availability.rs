@@ -78,6 +78,37 @@ fn an_instruction_needs_its_version_and_target() {
     }
 }
 
+/// Tensor memory is data-centre Blackwell's alone. The answers are those of ptxas 13.5.
+#[test]
+fn tensor_memory_is_of_few_targets() {
+    let editions = [
+        ("8.6", "sm_100a", "sm_100"),
+        ("8.8", "sm_100f", "sm_100"),
+        ("8.8", "sm_100", "sm_100"),
+        ("8.6", "sm_90a", "sm_90"),
+        ("8.7", "sm_120a", "sm_120"),
+        ("8.8", "sm_120f", "sm_120"),
+    ];
+    for (answers, form) in [
+        ("110000", "tcgen05.alloc.cta_group::1.sync.aligned.shared::cta.b32 [w0], 32;"),
+        ("110000", "tcgen05.dealloc.cta_group::1.sync.aligned.b32 w0, 32;"),
+        ("110000", "tcgen05.ld.sync.aligned.32x32b.x1.b32 {w0}, [w1];"),
+        ("110000", "tcgen05.st.sync.aligned.32x32b.x1.b32 [w1], {w0};"),
+        ("110000", "tcgen05.wait::ld.sync.aligned;"),
+        ("110000", "tcgen05.fence::before_thread_sync;"),
+        ("110000", "tcgen05.mma.cta_group::1.kind::f16 [w0], x0, x1, w1, p;"),
+        ("110000", "tcgen05.mma.cta_group::1.kind::f16 [w0], x0, x1, w1, p, 3;"),
+        ("110000", "tcgen05.cp.cta_group::1.128x256b [w0], x0;"),
+        ("100000", "tcgen05.shift.cta_group::1.down [w0];"),
+        ("110000", "tcgen05.commit.cta_group::1.mbarrier::arrive::one.b64 [x0];"),
+    ] {
+        for (answer, edition) in answers.chars().zip(editions) {
+            let loaded = load(edition, form);
+            assert_eq!(loaded.is_ok(), answer == '1', "{edition:?}: {form}: {loaded:?}");
+        }
+    }
+}
+
 #[test]
 fn a_refusal_tells_what_is_needed_and_what_there_is() {
     assert_eq!(

@@ -13,6 +13,7 @@ mod launch_control;
 mod mbarrier;
 mod memory;
 mod refused;
+mod tcgen05;
 mod tensor;
 mod warp;
 mod wgmma;

@@ -6,11 +6,11 @@ use cuda_sim::Launch;
 
 /// How a matrix is laid out.
 #[derive(Clone, Copy, Debug)]
-struct Layout {
+pub struct Layout {
     /// Whether neighbours in memory are neighbours along m or n, not along k.
-    is_mn_major: bool,
+    pub is_mn_major: bool,
     /// As a descriptor numbers the swizzles: none, and those of 128, 64 and 32 bytes.
-    swizzle: u64,
+    pub swizzle: u64,
 }
 
 impl Layout {
@@ -19,7 +19,7 @@ impl Layout {
     }
 
     /// The leading and the stride dimension byte offsets, for so many rows.
-    fn offsets(self, rows: u64) -> (u64, u64) {
+    pub fn offsets(self, rows: u64) -> (u64, u64) {
         let span = self.span();
         match (self.is_mn_major, self.swizzle) {
             // Core matrices of 128 bytes: those along k one after the other, with a gap behind each pair.
@@ -38,7 +38,7 @@ impl Layout {
     }
 
     /// Where an element is, in bytes from a multiple of 1024: the manual's canonical layouts.
-    fn place(self, rows: u64, mn: u64, k: u64) -> usize {
+    pub fn place(self, rows: u64, mn: u64, k: u64) -> usize {
         let (leading, stride) = self.offsets(rows);
         let (span, width) = (self.span(), self.span() / 2);
         let offset = match (self.is_mn_major, self.swizzle) {
@@ -53,7 +53,7 @@ impl Layout {
     }
 }
 
-const K_MAJOR: Layout = Layout { is_mn_major: false, swizzle: 1 };
+pub const K_MAJOR: Layout = Layout { is_mn_major: false, swizzle: 1 };
 
 /// One kernel: D = scale D + A B, and then D = D + A B once more.
 #[derive(Clone, Copy, Debug)]
@@ -249,7 +249,7 @@ impl Case {
 
 const TYPES: [&str; 3] = ["f32.bf16.bf16", "f32.f16.f16", "f16.f16.f16"];
 
-fn layouts() -> impl Iterator<Item = Layout> {
+pub fn layouts() -> impl Iterator<Item = Layout> {
     let of = |is_mn_major| (0..4).map(move |swizzle| Layout { is_mn_major, swizzle });
     [false, true].into_iter().flat_map(of)
 }

@@ -1,13 +1,17 @@
-//! Matrices that are spread over the lanes of a warp: their multiplication, and their way there.
+//! Matrices: those that are spread over the lanes of a warp, their multiplication and their way there; and those
+//! in shared memory, where descriptors tell their elements' places to the instructions that read them there.
 //!
 //! The PTX manual's fragments: of a matrix with rows of 16-bit elements, lane `4 g + t` holds elements
 //! `2 t` and `2 t + 1` of row `g` in one register, the first in the low half. Larger matrices are
 //! several of these of 8 by 8.
 
+pub(super) mod descriptor;
 mod multiply;
+pub(super) mod operand;
 pub(super) mod product;
 mod transfer;
 
+pub(super) use descriptor::{Descriptor, Major};
 pub(super) use multiply::Multiply;
 pub(super) use transfer::Transfer;
 

@@ -62,10 +62,10 @@ pub(in crate::isa) fn sums(sum: Type, registers: &[Lanes<u32>]) -> Sums {
         for (lane, word) in words.iter().enumerate() {
             let (row, column) = (lane / 4, lane % 4 * 2);
             if sum == Type::F32 {
-                sums[row + 8 * (index / 2)][column + index % 2] = f32::from_bits(*word).into();
+                sums[row + 8 * (index / 2)][column + index % 2] = self::sum(sum, *word);
             } else {
-                sums[row + 8 * index][column] = value(Type::F16, *word as u16);
-                sums[row + 8 * index][column + 1] = value(Type::F16, (word >> 16) as u16);
+                sums[row + 8 * index][column] = self::sum(sum, *word);
+                sums[row + 8 * index][column + 1] = self::sum(sum, word >> 16);
             }
         }
     }
@@ -78,18 +78,28 @@ pub(in crate::isa) fn register(sum: Type, sums: &Sums, index: usize) -> Lanes<u3
     if sum == Type::F32 {
         return std::array::from_fn(|lane| {
             let (row, column) = place(lane);
-            match sums[row + 8 * (index / 2)][column + index % 2] {
-                value if value.is_nan() => nan(Type::F32),
-                value => (value as f32).to_bits(),
-            }
+            bits(sum, sums[row + 8 * (index / 2)][column + index % 2])
         });
     }
-    let bits = |value| narrow(sum, value, Rounding::Nearest);
     std::array::from_fn(|lane| {
         let (row, column) = place(lane);
         let pair = &sums[row + 8 * index][column..];
-        bits(pair[1]) << 16 | bits(pair[0])
+        bits(sum, pair[1]) << 16 | bits(sum, pair[0])
     })
+}
+
+/// The value of a sum of a type, f32 or f16: that of the lower half of its bits.
+pub(in crate::isa) fn sum(ty: Type, bits: u32) -> f64 {
+    if ty == Type::F32 { f32::from_bits(bits).into() } else { value(Type::F16, bits as u16) }
+}
+
+/// The bits of a sum of a type, rounded.
+pub(in crate::isa) fn bits(ty: Type, value: f64) -> u32 {
+    match ty {
+        Type::F32 if value.is_nan() => nan(Type::F32),
+        Type::F32 => (value as f32).to_bits(),
+        _ => narrow(ty, value, Rounding::Nearest),
+    }
 }
 
 /// The value of a 16-bit float.

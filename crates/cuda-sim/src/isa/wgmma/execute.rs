@@ -2,14 +2,13 @@
 //! the product, and nobody may tell until the product is waited for: its accumulators and registers of A
 //! are in flight, and what it reads of shared memory is read asynchronously, as a step of the warp's groups.
 
-use super::descriptor::Descriptor;
 use super::instruction::{Left, Multiply, ScaleD, Wgmma};
-use super::operand;
+
 use crate::exec::clock::{Agent, Epoch};
 use crate::exec::{Cx, Lanes, Role, Stop, WARPS};
 use crate::fault::FaultKind;
 use crate::isa::data::predicate;
-use crate::isa::matrix::{count, product, whole_warp};
+use crate::isa::matrix::{Descriptor, count, operand, product, whole_warp};
 use crate::isa::program::Source;
 use crate::memory::Access;
 

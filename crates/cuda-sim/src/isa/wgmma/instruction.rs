@@ -1,10 +1,10 @@
 //! `wgmma.mma_async`: D = A B + D or D = A B, and what orders it.
 
-use super::descriptor::Major;
 use super::fragment;
 use crate::error::LoadError;
 use crate::exec::Lanes;
 use crate::isa::decode::Text;
+use crate::isa::matrix::Major;
 use crate::isa::matrix::product::{self, Right, accumulate};
 use crate::isa::program::{Register, Source};
 use crate::ptx::{Operand, Type};
@@ -200,14 +200,14 @@ fn vector<'a>(text: &Text<'a>, index: usize, count: usize) -> Result<&'a [Operan
 
 #[cfg(test)]
 mod tests {
-    use super::super::descriptor::tests::{canonical, encode, swizzled};
-    use super::super::descriptor::{Descriptor, Major};
-    use super::super::operand::{left, right};
     use super::{Left, Multiply, ScaleD, Wgmma};
     use crate::error::LoadError;
     use crate::exec::Lanes;
     use crate::isa::availability::Edition;
     use crate::isa::decode::{Binding, Scope, Symbols, Text};
+    use crate::isa::matrix::descriptor::tests::{canonical, encode, swizzled};
+    use crate::isa::matrix::descriptor::{Descriptor, Major};
+    use crate::isa::matrix::operand::{left, right};
     use crate::isa::matrix::product;
     use crate::isa::program::{Class, Register, Source};
     use crate::ptx::{StatementKind, Type, parse};

@@ -2,11 +2,9 @@
 //!
 //! Each of the four warps computes its own 16 of the 64 rows, and reads all of B for it.
 
-mod descriptor;
 mod execute;
 mod fragment;
 mod instruction;
-mod operand;
 
 pub(crate) use execute::Groups;
 pub(super) use instruction::Wgmma;

@@ -3,7 +3,8 @@
 //! Elements have 16 bits here, so that a chunk of 16 bytes holds 8 neighbours along the dimension that is
 //! contiguous in memory: k, or m of A and n of B. The layouts are the canonical ones of the PTX manual,
 //! "Shared Memory Matrix Layout" of the asynchronous warpgroup instructions; an H100 reads them so, from
-//! every start and with strides and base offsets that fit no matrix too.
+//! every start and with strides and base offsets that fit no matrix too. Those of "Shared memory descriptor" of
+//! the fifth generation of tensor cores are the same, in other bits.
 
 use crate::swizzle::{CHUNK, Swizzle};
 
@@ -34,6 +35,7 @@ pub(crate) struct Descriptor {
 pub(crate) struct ReservedBits(u64);
 
 const RESERVED: u64 = 0x3ff1_c000_c000_c000;
+const RESERVED_BY_TCGEN05: u64 = 0x1fe0_0000_c000_c000;
 
 /// 8 neighbouring elements, whose first is that of row `mn` and column `k` of A, or of column `mn` and row
 /// `k` of B.
@@ -64,8 +66,36 @@ impl Descriptor {
         })
     }
 
+    /// What `tcgen05` has: the manual's table of "Shared memory descriptor". Fails with what is wrong.
+    pub(in crate::isa) fn decode_tcgen05(bits: u64) -> Result<Self, &'static str> {
+        if bits & RESERVED_BY_TCGEN05 != 0 {
+            return Err("reserved bits are set");
+        }
+        if bits >> 46 & 7 != 1 {
+            return Err("bits 46 to 48 are not 0b001");
+        }
+        if bits >> 52 & 1 != 0 {
+            return Err("bit 52: an absolute leading dimension address is not simulated");
+        }
+        let bytes = |at: u32| (bits >> at & 0x3fff) << 4;
+        Ok(Self {
+            start: bytes(0),
+            leading: bytes(16),
+            stride: bytes(32),
+            base: bits >> 49 & 7,
+            swizzle: match bits >> 61 {
+                0 => Swizzle::None,
+                2 => Swizzle::Bytes128,
+                4 => Swizzle::Bytes64,
+                6 => Swizzle::Bytes32,
+                1 => return Err("bits 61 to 63: swizzling of 32 bytes at a time is not simulated"),
+                _ => return Err("bits 61 to 63: not a swizzling mode"),
+            },
+        })
+    }
+
     /// The address of an element: in row `mn` of A or column `mn` of B.
-    pub(super) fn address(&self, major: Major, mn: usize, k: usize) -> u64 {
+    pub(in crate::isa) fn address(&self, major: Major, mn: usize, k: usize) -> u64 {
         let (mn, k) = (mn as u64, k as u64);
         let span = self.swizzle.span();
         let plain = self.swizzle == Swizzle::None;
@@ -110,11 +140,11 @@ impl Descriptor {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::isa) mod tests {
     use super::{Descriptor, Major, RESERVED, ReservedBits};
 
     /// The bits of a descriptor; `mode` as it numbers the swizzles.
-    pub(in super::super) fn encode(
+    pub(in crate::isa) fn encode(
         start: u64,
         leading: u64,
         stride: u64,
@@ -125,9 +155,9 @@ pub(super) mod tests {
     }
 
     /// A layout as CuTe writes it: shapes and strides of mn and of k, the first of each the innermost.
-    pub(in super::super) struct Layout {
-        pub(in super::super) mn: [Vec<u64>; 2],
-        pub(in super::super) k: [Vec<u64>; 2],
+    pub(in crate::isa) struct Layout {
+        pub(in crate::isa) mn: [Vec<u64>; 2],
+        pub(in crate::isa) k: [Vec<u64>; 2],
     }
 
     impl Layout {
@@ -142,13 +172,13 @@ pub(super) mod tests {
         }
 
         /// Bytes from the start, not swizzled.
-        pub(in super::super) fn offset(&self, mn: u64, k: u64) -> u64 {
+        pub(in crate::isa) fn offset(&self, mn: u64, k: u64) -> u64 {
             2 * (Self::along(&self.mn, mn) + Self::along(&self.k, k))
         }
     }
 
     /// The manual's table of canonical layouts, with T = 8, for as many repetitions along mn.
-    pub(in super::super) fn canonical(
+    pub(in crate::isa) fn canonical(
         major: Major,
         mode: u64,
         repeated: u64,
@@ -170,7 +200,7 @@ pub(super) mod tests {
     }
 
     /// `Swizzle<B, 4, 3>`: B bits from the seventh on are added, without carry, to those from the fourth on.
-    pub(in super::super) fn swizzled(address: u64, mode: u64) -> u64 {
+    pub(in crate::isa) fn swizzled(address: u64, mode: u64) -> u64 {
         let bits = [0, 3, 2, 1][mode as usize];
         (0..bits).fold(address, |moved, bit| moved ^ (address >> (7 + bit) & 1) << (4 + bit))
     }
@@ -276,6 +306,27 @@ pub(super) mod tests {
             assert_eq!(seen[..16], [[false; 16]; 16]);
             assert_eq!(seen[16..], [[true; 16]; 32]);
         }
+    }
+
+    /// The fields that both kinds of descriptors have are in other bits for `tcgen05`, and say the same.
+    #[test]
+    fn descriptors_of_tcgen05_say_the_same() {
+        for (mode, of_tcgen05) in [(0, 0), (1, 2), (2, 4), (3, 6)] {
+            let bits = encode(3072, 4096, 2048, 5, mode);
+            let other = bits & 0x3fff_3fff_3fff | 1 << 46 | 5 << 49 | of_tcgen05 << 61;
+            let expected = Descriptor::decode(bits).unwrap();
+            assert_eq!(Descriptor::decode_tcgen05(other), Ok(expected));
+        }
+        let plain = 1 << 46;
+        for bit in (0..64).filter(|bit| !(46..49).contains(bit)) {
+            let meant = [0..14, 16..30, 32..46, 49..52, 62..64];
+            let known = meant.iter().any(|bits| bits.contains(&bit));
+            assert_eq!(Descriptor::decode_tcgen05(plain | 1 << bit).is_ok(), known, "{bit}");
+        }
+        for constant in [0, 2, 3, 7] {
+            assert!(Descriptor::decode_tcgen05(constant << 46).is_err());
+        }
+        assert!(Descriptor::decode_tcgen05(plain | 3 << 61).is_err());
     }
 
     #[test]
