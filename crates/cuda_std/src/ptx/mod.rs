@@ -51,4 +51,7 @@ pub use shared_address::{dynamic_shared_address, generic_from_shared, static_sha
 pub use shfl::{shfl_sync_bfly, shfl_sync_down, shfl_sync_idx, shfl_sync_up};
 pub use trap::trap;
 pub use vote::{activemask, vote_sync_all, vote_sync_any, vote_sync_ballot};
-pub use wgmma::{StartedProduct, fence_proxy_async, wgmma_wait_group};
+pub use wgmma::{
+    StartedProduct, fence_proxy_async, wgmma_m64n128k128_of_registers, wgmma_m64n128k128_of_shared,
+    wgmma_wait_group,
+};

@@ -1,7 +1,153 @@
 use crate::gpu_only;
 
-/// `D = A B + D` of 64 by 16 and 16 by 128, or without `D` where the predicate is false; `D` is the registers of a
-/// [`StartedProduct`].
+// Each product over 128 elements is one statement. Most of them wait for their result: nothing that a compiler does with
+// registers can come between, and nothing is on its way when they return. A `StartedProduct` does not wait.
+
+/// `D = A B + D` of 64 by 128 and 16 by 128, or without `D` where the predicate is false; `D` is d0 to d63.
+#[cfg(target_arch = "nvptx64")]
+macro_rules! product {
+    ($rest:literal) => {
+        concat!(
+            "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {{",
+            "{d0}, {d1}, {d2}, {d3}, {d4}, {d5}, {d6}, {d7}, {d8}, {d9}, {d10}, {d11}, {d12}, {d13}, {d14}, {d15}, ",
+            "{d16}, {d17}, {d18}, {d19}, {d20}, {d21}, {d22}, {d23}, {d24}, {d25}, {d26}, {d27}, {d28}, {d29}, {d30}, {d31}, ",
+            "{d32}, {d33}, {d34}, {d35}, {d36}, {d37}, {d38}, {d39}, {d40}, {d41}, {d42}, {d43}, {d44}, {d45}, {d46}, {d47}, ",
+            "{d48}, {d49}, {d50}, {d51}, {d52}, {d53}, {d54}, {d55}, {d56}, {d57}, {d58}, {d59}, {d60}, {d61}, {d62}, {d63}",
+            "}}, ",
+            $rest,
+        )
+    };
+}
+
+/// A warpgroup: `D = A B` of 64 by 128 and 128 by 128 bfloat16, both in shared memory with their rows (of B: columns) in
+/// two panels of 64 elements with a swizzle of 128 bytes (`wgmma.mma_async.m64n128k16`; sm_90a). `NEXT_PANEL` is the
+/// distance of the two, in units of 16 bytes, and both matrices have it.
+///
+/// Warp `w` of the four gets rows `16 w ..` of D, as `[8 columns][element]`, each as
+/// [`mma_m16n8k16_f32_bf16`](super::mma_m16n8k16_f32_bf16) has them.
+///
+/// # Safety
+///
+/// All threads of four successive warps, the first a multiple of four, come to this call together. The descriptors are
+/// those of such matrices, which are written, seen by the asynchronous proxy ([`fence_proxy_async`]), and left alone
+/// meanwhile.
+#[gpu_only]
+#[inline(always)]
+pub unsafe fn wgmma_m64n128k128_of_shared<const NEXT_PANEL: u64>(a: u64, b: u64) -> [[f32; 4]; 16] {
+    let mut d = [[0.0_f32; 4]; 16];
+    // SAFETY: the caller brings the warps together and promises the matrices.
+    unsafe {
+        core::arch::asm!(
+            "{{ .reg .b64 a, b; .reg .pred p; setp.ne.b64 p, {a}, {a}; wgmma.fence.sync.aligned;",
+            "add.s64 a, {a}, 0; add.s64 b, {b}, 0;",
+            product!("a, b, p, 1, 1, 0, 0;"),
+            "setp.eq.b64 p, b, b;",
+            "add.s64 a, {a}, 2; add.s64 b, {b}, 2;",
+            product!("a, b, p, 1, 1, 0, 0;"),
+            "add.s64 a, {a}, 4; add.s64 b, {b}, 4;",
+            product!("a, b, p, 1, 1, 0, 0;"),
+            "add.s64 a, {a}, 6; add.s64 b, {b}, 6;",
+            product!("a, b, p, 1, 1, 0, 0;"),
+            "add.s64 a, {a}, {next0}; add.s64 b, {b}, {next0};",
+            product!("a, b, p, 1, 1, 0, 0;"),
+            "add.s64 a, {a}, {next1}; add.s64 b, {b}, {next1};",
+            product!("a, b, p, 1, 1, 0, 0;"),
+            "add.s64 a, {a}, {next2}; add.s64 b, {b}, {next2};",
+            product!("a, b, p, 1, 1, 0, 0;"),
+            "add.s64 a, {a}, {next3}; add.s64 b, {b}, {next3};",
+            product!("a, b, p, 1, 1, 0, 0;"),
+            "wgmma.commit_group.sync.aligned; wgmma.wait_group.sync.aligned 0; }}",
+            a = in(reg64) a, b = in(reg64) b,
+            next0 = const NEXT_PANEL, next1 = const NEXT_PANEL + 2, next2 = const NEXT_PANEL + 4, next3 = const NEXT_PANEL + 6,
+            d0 = out(reg32) d[0][0], d1 = out(reg32) d[0][1], d2 = out(reg32) d[0][2], d3 = out(reg32) d[0][3],
+            d4 = out(reg32) d[1][0], d5 = out(reg32) d[1][1], d6 = out(reg32) d[1][2], d7 = out(reg32) d[1][3],
+            d8 = out(reg32) d[2][0], d9 = out(reg32) d[2][1], d10 = out(reg32) d[2][2], d11 = out(reg32) d[2][3],
+            d12 = out(reg32) d[3][0], d13 = out(reg32) d[3][1], d14 = out(reg32) d[3][2], d15 = out(reg32) d[3][3],
+            d16 = out(reg32) d[4][0], d17 = out(reg32) d[4][1], d18 = out(reg32) d[4][2], d19 = out(reg32) d[4][3],
+            d20 = out(reg32) d[5][0], d21 = out(reg32) d[5][1], d22 = out(reg32) d[5][2], d23 = out(reg32) d[5][3],
+            d24 = out(reg32) d[6][0], d25 = out(reg32) d[6][1], d26 = out(reg32) d[6][2], d27 = out(reg32) d[6][3],
+            d28 = out(reg32) d[7][0], d29 = out(reg32) d[7][1], d30 = out(reg32) d[7][2], d31 = out(reg32) d[7][3],
+            d32 = out(reg32) d[8][0], d33 = out(reg32) d[8][1], d34 = out(reg32) d[8][2], d35 = out(reg32) d[8][3],
+            d36 = out(reg32) d[9][0], d37 = out(reg32) d[9][1], d38 = out(reg32) d[9][2], d39 = out(reg32) d[9][3],
+            d40 = out(reg32) d[10][0], d41 = out(reg32) d[10][1], d42 = out(reg32) d[10][2], d43 = out(reg32) d[10][3],
+            d44 = out(reg32) d[11][0], d45 = out(reg32) d[11][1], d46 = out(reg32) d[11][2], d47 = out(reg32) d[11][3],
+            d48 = out(reg32) d[12][0], d49 = out(reg32) d[12][1], d50 = out(reg32) d[12][2], d51 = out(reg32) d[12][3],
+            d52 = out(reg32) d[13][0], d53 = out(reg32) d[13][1], d54 = out(reg32) d[13][2], d55 = out(reg32) d[13][3],
+            d56 = out(reg32) d[14][0], d57 = out(reg32) d[14][1], d58 = out(reg32) d[14][2], d59 = out(reg32) d[14][3],
+            d60 = out(reg32) d[15][0], d61 = out(reg32) d[15][1], d62 = out(reg32) d[15][2], d63 = out(reg32) d[15][3],
+            options(nostack),
+        );
+    }
+    d
+}
+
+/// A warpgroup: `D = A B` of 64 by 128 and 128 by 128 bfloat16, A in registers, B in shared memory with its rows in two
+/// panels of 64 elements with a swizzle of 128 bytes (`wgmma.mma_async.m64n128k16`; sm_90a).
+///
+/// Warp `w` of the four gives rows `16 w ..` of A, for each 16 columns as
+/// [`mma_m16n8k16_f32_bf16`](super::mma_m16n8k16_f32_bf16) has them, and gets those rows of D, as `[8 columns][element]`.
+///
+/// # Safety
+///
+/// As [`wgmma_m64n128k128_of_shared`].
+#[gpu_only]
+#[inline(always)]
+pub unsafe fn wgmma_m64n128k128_of_registers(a: &[[u32; 4]; 8], b: u64) -> [[f32; 4]; 16] {
+    let mut d = [[0.0_f32; 4]; 16];
+    // SAFETY: the caller brings the warps together and promises the matrices.
+    unsafe {
+        core::arch::asm!(
+            "{{ .reg .b64 b; .reg .pred p; setp.ne.b64 p, {b}, {b}; wgmma.fence.sync.aligned;",
+            "add.s64 b, {b}, 0;",
+            product!("{{{a0}, {a1}, {a2}, {a3}}}, b, p, 1, 1, 1;"),
+            "setp.eq.b64 p, b, b;",
+            "add.s64 b, {b}, 128;",
+            product!("{{{a4}, {a5}, {a6}, {a7}}}, b, p, 1, 1, 1;"),
+            "add.s64 b, {b}, 256;",
+            product!("{{{a8}, {a9}, {a10}, {a11}}}, b, p, 1, 1, 1;"),
+            "add.s64 b, {b}, 384;",
+            product!("{{{a12}, {a13}, {a14}, {a15}}}, b, p, 1, 1, 1;"),
+            "add.s64 b, {b}, 512;",
+            product!("{{{a16}, {a17}, {a18}, {a19}}}, b, p, 1, 1, 1;"),
+            "add.s64 b, {b}, 640;",
+            product!("{{{a20}, {a21}, {a22}, {a23}}}, b, p, 1, 1, 1;"),
+            "add.s64 b, {b}, 768;",
+            product!("{{{a24}, {a25}, {a26}, {a27}}}, b, p, 1, 1, 1;"),
+            "add.s64 b, {b}, 896;",
+            product!("{{{a28}, {a29}, {a30}, {a31}}}, b, p, 1, 1, 1;"),
+            "wgmma.commit_group.sync.aligned; wgmma.wait_group.sync.aligned 0; }}",
+            b = in(reg64) b,
+            a0 = in(reg32) a[0][0], a1 = in(reg32) a[0][1], a2 = in(reg32) a[0][2], a3 = in(reg32) a[0][3],
+            a4 = in(reg32) a[1][0], a5 = in(reg32) a[1][1], a6 = in(reg32) a[1][2], a7 = in(reg32) a[1][3],
+            a8 = in(reg32) a[2][0], a9 = in(reg32) a[2][1], a10 = in(reg32) a[2][2], a11 = in(reg32) a[2][3],
+            a12 = in(reg32) a[3][0], a13 = in(reg32) a[3][1], a14 = in(reg32) a[3][2], a15 = in(reg32) a[3][3],
+            a16 = in(reg32) a[4][0], a17 = in(reg32) a[4][1], a18 = in(reg32) a[4][2], a19 = in(reg32) a[4][3],
+            a20 = in(reg32) a[5][0], a21 = in(reg32) a[5][1], a22 = in(reg32) a[5][2], a23 = in(reg32) a[5][3],
+            a24 = in(reg32) a[6][0], a25 = in(reg32) a[6][1], a26 = in(reg32) a[6][2], a27 = in(reg32) a[6][3],
+            a28 = in(reg32) a[7][0], a29 = in(reg32) a[7][1], a30 = in(reg32) a[7][2], a31 = in(reg32) a[7][3],
+            d0 = out(reg32) d[0][0], d1 = out(reg32) d[0][1], d2 = out(reg32) d[0][2], d3 = out(reg32) d[0][3],
+            d4 = out(reg32) d[1][0], d5 = out(reg32) d[1][1], d6 = out(reg32) d[1][2], d7 = out(reg32) d[1][3],
+            d8 = out(reg32) d[2][0], d9 = out(reg32) d[2][1], d10 = out(reg32) d[2][2], d11 = out(reg32) d[2][3],
+            d12 = out(reg32) d[3][0], d13 = out(reg32) d[3][1], d14 = out(reg32) d[3][2], d15 = out(reg32) d[3][3],
+            d16 = out(reg32) d[4][0], d17 = out(reg32) d[4][1], d18 = out(reg32) d[4][2], d19 = out(reg32) d[4][3],
+            d20 = out(reg32) d[5][0], d21 = out(reg32) d[5][1], d22 = out(reg32) d[5][2], d23 = out(reg32) d[5][3],
+            d24 = out(reg32) d[6][0], d25 = out(reg32) d[6][1], d26 = out(reg32) d[6][2], d27 = out(reg32) d[6][3],
+            d28 = out(reg32) d[7][0], d29 = out(reg32) d[7][1], d30 = out(reg32) d[7][2], d31 = out(reg32) d[7][3],
+            d32 = out(reg32) d[8][0], d33 = out(reg32) d[8][1], d34 = out(reg32) d[8][2], d35 = out(reg32) d[8][3],
+            d36 = out(reg32) d[9][0], d37 = out(reg32) d[9][1], d38 = out(reg32) d[9][2], d39 = out(reg32) d[9][3],
+            d40 = out(reg32) d[10][0], d41 = out(reg32) d[10][1], d42 = out(reg32) d[10][2], d43 = out(reg32) d[10][3],
+            d44 = out(reg32) d[11][0], d45 = out(reg32) d[11][1], d46 = out(reg32) d[11][2], d47 = out(reg32) d[11][3],
+            d48 = out(reg32) d[12][0], d49 = out(reg32) d[12][1], d50 = out(reg32) d[12][2], d51 = out(reg32) d[12][3],
+            d52 = out(reg32) d[13][0], d53 = out(reg32) d[13][1], d54 = out(reg32) d[13][2], d55 = out(reg32) d[13][3],
+            d56 = out(reg32) d[14][0], d57 = out(reg32) d[14][1], d58 = out(reg32) d[14][2], d59 = out(reg32) d[14][3],
+            d60 = out(reg32) d[15][0], d61 = out(reg32) d[15][1], d62 = out(reg32) d[15][2], d63 = out(reg32) d[15][3],
+            options(nostack),
+        );
+    }
+    d
+}
+
+/// [`product`] with registers of a [`StartedProduct`] for `D`.
 #[cfg(target_arch = "nvptx64")]
 macro_rules! started_product {
     ($rest:literal) => {
@@ -55,9 +201,8 @@ impl<const NTH: u32> StartedProduct<NTH> {
     ///
     /// # Safety
     ///
-    /// All threads of four successive warps, the first a multiple of four, come to this call together. The descriptor is
-    /// that of such a matrix, which is written, and seen by the asynchronous proxy ([`fence_proxy_async`]). It is left alone,
-    /// and A keeps its value, until the product is waited for ([`wgmma_wait_group`]).
+    /// As [`wgmma_m64n128k128_of_shared`]; B is left alone, and A keeps its value, until the product is waited for
+    /// ([`wgmma_wait_group`]).
     #[gpu_only]
     #[inline(always)]
     pub unsafe fn start<const NEXT_PANEL: u64>(&mut self, a: &[[u32; 4]; 8], b: u64) {
@@ -86,89 +231,6 @@ impl<const NTH: u32> StartedProduct<NTH> {
                 nth = const NTH, b = in(reg64) b,
                 next0 = const NEXT_PANEL, next1 = const NEXT_PANEL + 2,
                 next2 = const NEXT_PANEL + 4, next3 = const NEXT_PANEL + 6,
-                a0 = in(reg32) a[0][0], a1 = in(reg32) a[0][1], a2 = in(reg32) a[0][2], a3 = in(reg32) a[0][3],
-                a4 = in(reg32) a[1][0], a5 = in(reg32) a[1][1], a6 = in(reg32) a[1][2], a7 = in(reg32) a[1][3],
-                a8 = in(reg32) a[2][0], a9 = in(reg32) a[2][1], a10 = in(reg32) a[2][2], a11 = in(reg32) a[2][3],
-                a12 = in(reg32) a[3][0], a13 = in(reg32) a[3][1], a14 = in(reg32) a[3][2], a15 = in(reg32) a[3][3],
-                a16 = in(reg32) a[4][0], a17 = in(reg32) a[4][1], a18 = in(reg32) a[4][2], a19 = in(reg32) a[4][3],
-                a20 = in(reg32) a[5][0], a21 = in(reg32) a[5][1], a22 = in(reg32) a[5][2], a23 = in(reg32) a[5][3],
-                a24 = in(reg32) a[6][0], a25 = in(reg32) a[6][1], a26 = in(reg32) a[6][2], a27 = in(reg32) a[6][3],
-                a28 = in(reg32) a[7][0], a29 = in(reg32) a[7][1], a30 = in(reg32) a[7][2], a31 = in(reg32) a[7][3],
-                options(nostack),
-            );
-        }
-    }
-
-    /// A warpgroup: the same with A in shared memory too, whose *rows* lie as the columns of B do.
-    ///
-    /// # Safety
-    ///
-    /// As [`start`](Self::start); what is said of B goes for A, too.
-    #[gpu_only]
-    #[inline(always)]
-    pub unsafe fn start_of_shared<const NEXT_PANEL: u64>(&mut self, a: u64, b: u64) {
-        // SAFETY: the caller brings the warps together and promises the matrices.
-        unsafe {
-            core::arch::asm!(
-                "{{ .reg .b64 a, b; .reg .pred p; setp.ne.b64 p, {a}, {a}; wgmma.fence.sync.aligned;",
-                "add.s64 a, {a}, 0; add.s64 b, {b}, 0;",
-                started_product!("a, b, p, 1, 1, 0, 0;"),
-                "setp.eq.b64 p, b, b;",
-                "add.s64 a, {a}, 2; add.s64 b, {b}, 2;",
-                started_product!("a, b, p, 1, 1, 0, 0;"),
-                "add.s64 a, {a}, 4; add.s64 b, {b}, 4;",
-                started_product!("a, b, p, 1, 1, 0, 0;"),
-                "add.s64 a, {a}, 6; add.s64 b, {b}, 6;",
-                started_product!("a, b, p, 1, 1, 0, 0;"),
-                "add.s64 a, {a}, {next0}; add.s64 b, {b}, {next0};",
-                started_product!("a, b, p, 1, 1, 0, 0;"),
-                "add.s64 a, {a}, {next1}; add.s64 b, {b}, {next1};",
-                started_product!("a, b, p, 1, 1, 0, 0;"),
-                "add.s64 a, {a}, {next2}; add.s64 b, {b}, {next2};",
-                started_product!("a, b, p, 1, 1, 0, 0;"),
-                "add.s64 a, {a}, {next3}; add.s64 b, {b}, {next3};",
-                started_product!("a, b, p, 1, 1, 0, 0;"),
-                "wgmma.commit_group.sync.aligned; }}",
-                nth = const NTH, a = in(reg64) a, b = in(reg64) b,
-                next0 = const NEXT_PANEL, next1 = const NEXT_PANEL + 2,
-                next2 = const NEXT_PANEL + 4, next3 = const NEXT_PANEL + 6,
-                options(nostack),
-            );
-        }
-    }
-
-    /// A warpgroup: as [`start`](Self::start), but with the *rows* of B in two panels. Where the second one is the descriptor
-    /// tells.
-    ///
-    /// # Safety
-    ///
-    /// As [`start`](Self::start).
-    #[gpu_only]
-    #[inline(always)]
-    pub unsafe fn start_with_rows(&mut self, a: &[[u32; 4]; 8], b: u64) {
-        // SAFETY: the caller brings the warps together and promises the matrices.
-        unsafe {
-            core::arch::asm!(
-                "{{ .reg .b64 b; .reg .pred p; setp.ne.b64 p, {b}, {b}; wgmma.fence.sync.aligned;",
-                "add.s64 b, {b}, 0;",
-                started_product!("{{{a0}, {a1}, {a2}, {a3}}}, b, p, 1, 1, 1;"),
-                "setp.eq.b64 p, b, b;",
-                "add.s64 b, {b}, 128;",
-                started_product!("{{{a4}, {a5}, {a6}, {a7}}}, b, p, 1, 1, 1;"),
-                "add.s64 b, {b}, 256;",
-                started_product!("{{{a8}, {a9}, {a10}, {a11}}}, b, p, 1, 1, 1;"),
-                "add.s64 b, {b}, 384;",
-                started_product!("{{{a12}, {a13}, {a14}, {a15}}}, b, p, 1, 1, 1;"),
-                "add.s64 b, {b}, 512;",
-                started_product!("{{{a16}, {a17}, {a18}, {a19}}}, b, p, 1, 1, 1;"),
-                "add.s64 b, {b}, 640;",
-                started_product!("{{{a20}, {a21}, {a22}, {a23}}}, b, p, 1, 1, 1;"),
-                "add.s64 b, {b}, 768;",
-                started_product!("{{{a24}, {a25}, {a26}, {a27}}}, b, p, 1, 1, 1;"),
-                "add.s64 b, {b}, 896;",
-                started_product!("{{{a28}, {a29}, {a30}, {a31}}}, b, p, 1, 1, 1;"),
-                "wgmma.commit_group.sync.aligned; }}",
-                nth = const NTH, b = in(reg64) b,
                 a0 = in(reg32) a[0][0], a1 = in(reg32) a[0][1], a2 = in(reg32) a[0][2], a3 = in(reg32) a[0][3],
                 a4 = in(reg32) a[1][0], a5 = in(reg32) a[1][1], a6 = in(reg32) a[1][2], a7 = in(reg32) a[1][3],
                 a8 = in(reg32) a[2][0], a9 = in(reg32) a[2][1], a10 = in(reg32) a[2][2], a11 = in(reg32) a[2][3],

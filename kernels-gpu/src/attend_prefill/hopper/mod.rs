@@ -34,12 +34,12 @@ mod tile_blocks;
 mod tile_ids;
 
 use cuda_std::prelude::*;
-use cuda_std::ptx::{self, StartedProduct};
+use cuda_std::ptx;
 use msa_abi::{AttendParams, BLOCK};
 
 use self::group::Group;
 use self::group_blocks::GroupBlocks;
-use self::matrices::{start_scores, start_weighted};
+use self::matrices::{scores, weighted_by_group};
 use self::plane_ring::PlaneRing;
 use self::shared_plan::SharedPlan;
 use self::tile_blocks::TileBlocks;
@@ -112,59 +112,37 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
     let group = Group::new(warp / GROUP_WARPS, params.tile_rows);
     let warp = warp % GROUP_WARPS;
     let row = group.first + warp;
-    // SAFETY: the kernel comes here once.
-    let (mut scores, mut sums) = unsafe { (StartedProduct::<0>::new(), StartedProduct::<1>::new()) };
     let mut planes = ring.user(group);
     let mut total = Total::NONE;
     let mut own = GroupBlocks::new(blocks, group.nth);
-    // SAFETY: all lanes come together, and so do the warps of a group, which all have chosen a block or none. Both planes
-    // of a block are on their way, and nobody writes them before they are used.
-    unsafe {
-        if let Some(first_block) = own.next() {
-            let mut nth = first_block;
-            let mut keys = planes.arrived(2 * nth);
-            loop {
-                start_scores(&mut scores, plan.queries, group, keys);
-                let block = blocks.nth(nth);
-                let times = block.times(group, warp);
-                let values = planes.arrived(2 * nth + 1);
-                let next = own.next();
-                ptx::wgmma_wait_group::<0>();
-                planes.used(2 * nth);
+    // SAFETY: all lanes come together.
+    while let Some(nth) = unsafe { own.next() } {
+        let block = blocks.nth(nth);
+        let (times, block) = (block.times(group, warp), block.block);
+        // SAFETY: all lanes come together, and so do the warps of a group, which all have chosen the block or none. Both
+        // planes are on their way, and nobody writes them before they are used.
+        unsafe {
+            let keys = planes.arrived(2 * nth);
+            let products = scores(plan.queries, group, keys);
+            planes.used(2 * nth);
 
-                let visible = keys_before(request.position(first + row) + 1, block.block);
-                let mut weights = Weights::NONE;
-                if times > 0 {
-                    let magnitude = magnitude(params.scale_log2);
-                    weights = Weights::of_products(scores.values(), visible, magnitude);
-                }
+            let visible = keys_before(request.position(first + row) + 1, block);
+            let mut weights = Weights::NONE;
+            if times > 0 {
+                weights = Weights::of_products(products, visible, magnitude(params.scale_log2));
+            }
 
-                let mut has_next_keys = false;
-                // The first row of a group sees the least.
-                let least = keys_before(request.position(first + group.first) + 1, block.block);
-                let weighted = if least == BLOCK as u32 {
-                    start_weighted(&mut sums, &weights, values);
-                    if let Some(next) = next
-                        && planes.has_both(2 * nth + 1, 2 * next)
-                    {
-                        keys = planes.arrived(2 * next);
-                        has_next_keys = true;
-                    }
-                    ptx::wgmma_wait_group::<0>();
-                    sums.values()
-                } else {
-                    weighted(&weights, values, visible)
-                };
-                planes.used(2 * nth + 1);
-                for _ in 0..times {
-                    total.join(weights.sums, &weighted);
-                }
-
-                let Some(next) = next else { break };
-                if !has_next_keys {
-                    keys = planes.arrived(2 * next);
-                }
-                nth = next;
+            let values = planes.arrived(2 * nth + 1);
+            // The first row of a group sees the least.
+            let least = keys_before(request.position(first + group.first) + 1, block);
+            let weighted = if least == BLOCK as u32 {
+                weighted_by_group(&weights, values)
+            } else {
+                weighted(&weights, values, visible)
+            };
+            planes.used(2 * nth + 1);
+            for _ in 0..times {
+                total.join(weights.sums, &weighted);
             }
         }
     }

@@ -141,12 +141,6 @@ impl User {
         self.ring.stages.nth(stage)
     }
 
-    /// Whether there is room for a plane and for a later one at a time.
-    #[inline(always)]
-    pub(super) const fn has_both(&self, nth: u32, later: u32) -> bool {
-        later - nth < self.ring.stages.count()
-    }
-
     /// A warp: the `nth` plane is no longer used.
     ///
     /// # Safety
