@@ -43,7 +43,12 @@ impl Plane {
         let left = keys.saturating_sub(first + thread / RowTile::CHUNKS);
         // SAFETY: the caller's promise.
         unsafe {
-            self.start_copy_where::<THREADS, TOKENS>(thread, page, first, to, |row| row < left)
+            if keys >= first + TOKENS {
+                // Most are there as a whole: then no token is asked for, which takes more instructions than its copy.
+                self.start_copy_where::<THREADS, TOKENS>(thread, page, first, to, |_| true);
+            } else {
+                self.start_copy_where::<THREADS, TOKENS>(thread, page, first, to, |row| row < left);
+            }
         }
     }
 
@@ -54,7 +59,7 @@ impl Plane {
     ///
     /// As [`start_copy`](Self::start_copy), of the keys that are there.
     #[inline(always)]
-    pub(crate) unsafe fn start_copy_where<const THREADS: u32, const TOKENS: u32>(
+    unsafe fn start_copy_where<const THREADS: u32, const TOKENS: u32>(
         self,
         thread: u32,
         page: u32,

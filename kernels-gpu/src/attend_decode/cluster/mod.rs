@@ -56,8 +56,11 @@ use crate::softmax::magnitude;
 pub unsafe fn attend_decode_cluster(params: AttendParams) {
     let (request, nth) = div_rem(thread::block_idx_x(), params.row_tiles);
     let (kv_head, rank) = (thread::block_idx_y(), thread::block_idx_z());
-    // SAFETY: the grid is as the parameters tell.
-    let request = unsafe { Request::load(&params.batch, request) };
+    // Where all requests have as many rows, this is the cluster's, and its list on its way before that is known.
+    let likely = thread::block_idx_x().min(params.batch.rows - 1);
+    // SAFETY: the grid is as the parameters tell; there is a row, or nothing would have been launched.
+    let (likely_ids, request) =
+        unsafe { (RowList::ids(&params, likely, kv_head), Request::load(&params.batch, request)) };
     if nth >= request.rows {
         return; // A request with fewer tokens than others, or a slot of a bucket that is not used: the whole cluster.
     }
@@ -69,7 +72,7 @@ pub unsafe fn attend_decode_cluster(params: AttendParams) {
     // last use and its next copy, and between a copy's arrival and its use.
     unsafe {
         ptx::barrier_cluster_arrive_relaxed();
-        let ids = RowList::ids(&params, request, nth, kv_head);
+        let ids = if row == likely { likely_ids } else { RowList::ids(&params, row, kv_head) };
         let queries = QueryCopy::start(&params, row, 1, kv_head, 1, scratch.queries());
         let given = ids.with_pages(&params.cache, request, request.position(nth));
         let (list, (begin, end)) = if params.splits == 1 {

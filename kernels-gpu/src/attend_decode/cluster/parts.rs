@@ -131,19 +131,17 @@ impl Parts {
         while first < slots {
             // SAFETY: the caller's promise.
             let found: [(Sums, [f32; 2]); AT_ONCE] = from_fn(|at| unsafe {
-                let slot = first + at as u32;
-                if slot >= slots {
-                    return (Sums::NONE, [0.0; 2]);
-                }
+                // Of the last where there are no more: what is read then is left out.
+                let slot = (first + at as u32).min(slots - 1);
                 let values = self.values.add(slot * self.own + nth);
                 (self.sums.add(slot * HEADS + head).read(), values.read())
             });
+            // Without a branch, so that powers of one join are taken while another waits for its.
             for (at, (its, added)) in (0..).zip(&found) {
-                if first + at < slots {
-                    let (joined, scales) = sums.join(*its);
-                    sums = joined;
-                    values = from_fn(|dim| scales.join(values[dim], added[dim]));
-                }
+                let (joined, scales) = sums.join(*its);
+                let with_it: [f32; 2] = from_fn(|dim| scales.join(values[dim], added[dim]));
+                (sums, values) =
+                    if first + at < slots { (joined, with_it) } else { (sums, values) };
             }
             first += AT_ONCE as u32;
         }

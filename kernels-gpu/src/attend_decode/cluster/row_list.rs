@@ -43,20 +43,15 @@ impl Block {
 }
 
 impl RowList {
-    /// A warp: the list of the `nth` row of a request, as it was given, its pages not known yet.
+    /// A warp: the list of a row of the batch, as it was given, its pages not known yet.
     ///
     /// # Safety
     ///
-    /// `params` are the kernel's, and the request has the row.
+    /// `params` are the kernel's, and the batch has the row.
     #[inline(always)]
-    pub(super) unsafe fn ids(
-        params: &AttendParams,
-        request: Request,
-        nth: u32,
-        kv_head: u32,
-    ) -> Self {
-        let line = u64::from(kv_head) * params.ids_head_stride
-            + u64::from(request.first_row + nth) * params.ids_row_stride;
+    pub(super) unsafe fn ids(params: &AttendParams, row: u32, kv_head: u32) -> Self {
+        let line =
+            u64::from(kv_head) * params.ids_head_stride + u64::from(row) * params.ids_row_stride;
         let given = GlobalPtr::<i32>::from_address(params.block_ids.address()).add(line);
         // SAFETY: the caller vouches for the operands.
         let entries = from_fn(|part| unsafe {

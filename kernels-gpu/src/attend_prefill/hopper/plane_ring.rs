@@ -88,17 +88,7 @@ impl PlaneRing {
                     ptx::mbarrier_arrive_no_complete(used, others);
                 }
                 let to = self.stages.nth(stage);
-                if keys == TOKENS {
-                    plane.start_copy_where::<COPY_THREADS, TOKENS>(
-                        thread,
-                        block.page,
-                        0,
-                        to,
-                        |_| true,
-                    );
-                } else {
-                    plane.start_copy::<COPY_THREADS, TOKENS>(thread, block.page, 0, keys, to);
-                }
+                plane.start_copy::<COPY_THREADS, TOKENS>(thread, block.page, 0, keys, to);
                 for group in 0..GROUPS {
                     if block.is_used_by(group) {
                         let arrived = self.arrived.add(group * self.stages.count() + stage);
