@@ -59,6 +59,12 @@ impl Arch {
         }
     }
 
+    /// What has LLVM write a later version of PTX than the first that knows the architecture, where its instructions need
+    /// that: `st.async` came after sm_90a, with CUDA 12.1.
+    pub(crate) fn ptx_version(self) -> Option<&'static str> {
+        (self == Arch::Sm90a).then_some("-mattr=+ptx81")
+    }
+
     /// The name that libNVVM uses: `compute_100a`.
     pub fn compute(self) -> String {
         self.name().replacen("sm_", "compute_", 1)

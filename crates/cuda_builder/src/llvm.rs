@@ -51,6 +51,7 @@ impl Toolchain {
     pub(crate) fn generate(&self, module: &Module, arch: Arch) -> Result<String, Error> {
         let mut llc = Command::new(&self.llc);
         llc.args(["-O3", NO_PACKED_F32, &format!("-mcpu={arch}"), "-o", "-", "-"]);
+        llc.args(arch.ptx_version());
         run("llc", &mut llc, &module.to_string())
     }
 

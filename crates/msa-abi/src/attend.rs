@@ -126,7 +126,7 @@ impl AttendParams {
     pub const fn cluster_shared_bytes(splits: u32, topk: u32, stages: u32) -> u32 {
         let parts = match splits {
             1 => 0,
-            _ => topk * (Self::PART_VALUE_BYTES / splits + Self::PART_SUM_BYTES),
+            _ => topk * (Self::PART_VALUE_BYTES / splits + Self::PART_SUM_BYTES) + 8,
         };
         stages * Self::STAGE_BYTES + Self::SCRATCH_BYTES + parts
     }

@@ -35,16 +35,16 @@ impl<T> ClusterPtr<T> {
 }
 
 impl<T: Copy> ClusterPtr<T> {
-    /// Writes a value of 8 bytes (`st.shared::cluster`).
+    /// Writes a value of 8 bytes, which a barrier of the same block counts (`st.async`).
     ///
     /// # Safety
     ///
-    /// The address is a multiple of the value's size, no other thread accesses the memory meanwhile, and its block has
-    /// begun and does not exit before.
+    /// The address is a multiple of the value's size, and no other thread accesses the memory before the barrier's phase
+    /// ends. The barrier is initialised, which this thread has learnt, and its block does not exit before.
     #[inline(always)]
-    pub unsafe fn write(self, value: T) {
+    pub unsafe fn write_counted(self, value: T, barrier: ClusterPtr<u64>) {
         const { assert!(size_of::<T>() == 8) };
         // SAFETY: an integer may have any bits; the caller promises the memory.
-        unsafe { ptx::st_shared_cluster_b64(self.address, transmute_copy(&value)) }
+        unsafe { ptx::st_async_b64(self.address, transmute_copy(&value), barrier.address) }
     }
 }

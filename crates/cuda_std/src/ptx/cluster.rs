@@ -33,17 +33,6 @@ pub fn barrier_cluster_arrive() {
     unsafe { core::arch::asm!("barrier.cluster.arrive.release.aligned;", options(nostack)) }
 }
 
-/// A warp: the same, without telling what it did to memory (`barrier.cluster.arrive.relaxed`; sm_90): so others know that
-/// it has begun.
-///
-/// As [`barrier_cluster_arrive`].
-#[gpu_only]
-#[inline(always)]
-pub fn barrier_cluster_arrive_relaxed() {
-    // SAFETY: as above.
-    unsafe { core::arch::asm!("barrier.cluster.arrive.relaxed.aligned;", options(nostack)) }
-}
-
 /// A warp: waits until all threads of the cluster have arrived, and sees what they did to memory
 /// (`barrier.cluster.wait`, with acquire; sm_90).
 ///
@@ -55,20 +44,22 @@ pub fn barrier_cluster_wait() {
     unsafe { core::arch::asm!("barrier.cluster.wait.acquire.aligned;", options(nostack)) }
 }
 
-/// One thread: stores 8 bytes to the shared memory of a block of the cluster (`st.shared::cluster.b64`; sm_90).
+/// One thread: stores 8 bytes to the shared memory of a block of the cluster, and has a barrier there count them
+/// (`st.async.shared::cluster.mbarrier::complete_tx::bytes.b64`; sm_90). Who waits for the barrier's phase sees them.
 ///
 /// # Safety
 ///
-/// `to` is the cluster's address of shared memory of that size, a multiple of it, which no other thread accesses
-/// meanwhile; its block has begun and does not exit before the store is done.
+/// `to` and `barrier` are the cluster's addresses of shared memory of one of its blocks, multiples of 8. No other thread
+/// accesses the former before the phase ends. The barrier is initialised, which this thread has learnt; its block does not
+/// exit before.
 #[gpu_only]
 #[inline(always)]
-pub unsafe fn st_shared_cluster_b64(to: u32, value: u64) {
-    // SAFETY: the caller promises the address.
+pub unsafe fn st_async_b64(to: u32, value: u64, barrier: u32) {
+    // SAFETY: the caller promises the addresses.
     unsafe {
         core::arch::asm!(
-            "st.shared::cluster.b64 [{}], {};",
-            in(reg32) to, in(reg64) value,
+            "st.async.shared::cluster.mbarrier::complete_tx::bytes.b64 [{}], {}, [{}];",
+            in(reg32) to, in(reg64) value, in(reg32) barrier,
             options(nostack),
         );
     }

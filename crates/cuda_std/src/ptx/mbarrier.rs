@@ -19,6 +19,15 @@ pub unsafe fn mbarrier_init(barrier: u32, arrivals: u32) {
     }
 }
 
+/// One thread: has the other blocks of the cluster see the barriers that it has initialised, once they have met it at a
+/// barrier of the cluster (`fence.mbarrier_init`; sm_90).
+#[gpu_only]
+#[inline(always)]
+pub fn fence_mbarrier_init() {
+    // SAFETY: it has no operands.
+    unsafe { core::arch::asm!("fence.mbarrier_init.release.cluster;", options(nostack)) }
+}
+
 /// One thread: arrives at a barrier; what it did to memory before is seen by those who wait for the phase
 /// (`mbarrier.arrive`; sm_80).
 ///
@@ -33,6 +42,25 @@ pub unsafe fn mbarrier_arrive(barrier: u32) {
         core::arch::asm!(
             "{{ .reg .b64 state; mbarrier.arrive.shared.b64 state, [{}]; }}",
             in(reg32) barrier,
+            options(nostack),
+        );
+    }
+}
+
+/// One thread: the same, and has the phase take `bytes` bytes, too, that asynchronous stores bring or have brought
+/// (`mbarrier.arrive.expect_tx`; sm_90).
+///
+/// # Safety
+///
+/// As [`mbarrier_arrive`].
+#[gpu_only]
+#[inline(always)]
+pub unsafe fn mbarrier_arrive_expect_tx(barrier: u32, bytes: u32) {
+    // SAFETY: the caller promises the barrier.
+    unsafe {
+        core::arch::asm!(
+            "{{ .reg .b64 state; mbarrier.arrive.expect_tx.shared.b64 state, [{}], {}; }}",
+            in(reg32) barrier, in(reg32) bytes,
             options(nostack),
         );
     }

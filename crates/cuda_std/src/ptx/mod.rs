@@ -25,8 +25,7 @@ mod wgmma;
 pub use atom_shared::{atom_shared_add_u32, atom_shared_or_b32};
 pub use bar::{bar_sync_0, bar_warp_sync};
 pub use cluster::{
-    barrier_cluster_arrive, barrier_cluster_arrive_relaxed, barrier_cluster_wait,
-    mapa_shared_cluster, st_shared_cluster_b64,
+    barrier_cluster_arrive, barrier_cluster_wait, mapa_shared_cluster, st_async_b64,
 };
 pub use cp_async::{cp_async_cg_16, cp_async_commit_group, cp_async_wait_group};
 
@@ -42,7 +41,8 @@ pub use ld_st_shared::{
 pub use ldmatrix::{ldmatrix_x4, ldmatrix_x4_trans};
 pub use math::{ex2_approx_ftz_f32, fma_rn_f32, lg2_approx_ftz_f32, rcp_approx_ftz_f32};
 pub use mbarrier::{
-    cp_async_mbarrier_arrive_noinc, mbarrier_arrive, mbarrier_arrive_no_complete, mbarrier_init,
+    cp_async_mbarrier_arrive_noinc, fence_mbarrier_init, mbarrier_arrive,
+    mbarrier_arrive_expect_tx, mbarrier_arrive_no_complete, mbarrier_init,
     mbarrier_try_wait_parity,
 };
 pub use mma::mma_m16n8k16_f32_bf16;

@@ -7,15 +7,14 @@
 //! | step | who | does |
 //! | --- | --- | --- |
 //! | list | each warp | the row's ids in registers, and their pages |
-//! | slots | each warp | while the first planes arrive: where each block is in the sorted list |
 //! | K *arrives* | | *barrier*; the copy of a later plane starts |
 //! | scores | warp `w` | products with keys `32 w ..`, and their maximum for each head |
 //! | | | *barrier* |
 //! | weights | warp `w` | powers of two relative to the block's maximum, rounded, to shared memory |
 //! | V *arrives* | | *barrier*; the copy of a later plane starts |
-//! | values | warp `w` | the weighted sum of dims `32 w ..`, to the blocks of threads that join it |
+//! | values | warp `w` | the weighted sum of dims `32 w ..`, to the blocks of threads that join it, where the block is in the sorted list |
 //! | | | *back to K, for the next block* |
-//! | all parts are *put* | | *barrier of the cluster* |
+//! | all parts are *put* | | each block waits for those that it joins |
 //! | join | each thread | all blocks' values in two dims of a head, by ascending id; their mean is the result |
 //!
 //! A cluster of one sorts the list first, and joins each block's values to a total in registers.
@@ -35,7 +34,7 @@ use msa_abi::AttendParams;
 
 use self::found::{Found, Total};
 use self::parts::Parts;
-use self::row_list::{RowList, Slots};
+use self::row_list::RowList;
 use self::row_planes::RowPlanes;
 use self::shared_plan::SharedPlan;
 use super::scores::weigh;
@@ -54,7 +53,11 @@ use crate::softmax::magnitude;
 /// The operands have the shapes that the fields of `params` tell, and the launch is as its documentation asks.
 #[kernel(max_threads = 128, min_blocks = 2)]
 pub unsafe fn attend_decode_cluster(params: AttendParams) {
-    let (request, nth) = div_rem(thread::block_idx_x(), params.row_tiles);
+    // A division would take longer than the cluster's other arithmetic until its list is on its way.
+    let (request, nth) = match params.row_tiles {
+        1 => (thread::block_idx_x(), 0),
+        row_tiles => div_rem(thread::block_idx_x(), row_tiles),
+    };
     let (kv_head, rank) = (thread::block_idx_y(), thread::block_idx_z());
     // Where all requests have as many rows, this is the cluster's, and its list on its way before that is known.
     let likely = thread::block_idx_x().min(params.batch.rows - 1);
@@ -71,16 +74,20 @@ pub unsafe fn attend_decode_cluster(params: AttendParams) {
     // the same barriers. The list holds blocks that the request has, whose pages exist. A barrier lies between a stage's
     // last use and its next copy, and between a copy's arrival and its use.
     unsafe {
-        ptx::barrier_cluster_arrive_relaxed();
+        if params.splits > 1 && thread::thread_idx_x() == 0 {
+            Parts::init(plan);
+        }
+        ptx::barrier_cluster_arrive();
         let ids = if row == likely { likely_ids } else { RowList::ids(&params, row, kv_head) };
-        let queries = QueryCopy::start(&params, row, 1, kv_head, 1, scratch.queries());
         let given = ids.with_pages(&params.cache, request, request.position(nth));
+        // While the pages are on their way.
+        let queries = QueryCopy::start(&params, row, 1, kv_head, 1, scratch.queries());
         let (list, (begin, end)) = if params.splits == 1 {
             let (sorted, len) = given.sorted();
             (sorted, (0, len))
         } else {
             // Nothing waits for the order: what is found is put where it belongs.
-            let each = div_rem(params.topk + params.splits - 1, params.splits).0;
+            let each = (params.topk + params.splits - 1) >> params.splits.trailing_zeros();
             let end = |rank: u32| (rank * each).min(params.topk);
             (given, (end(rank), end(rank + 1)))
         };
@@ -90,10 +97,13 @@ pub unsafe fn attend_decode_cluster(params: AttendParams) {
         queries.finish_among_others();
 
         // While the first planes arrive.
-        let slots = if params.splits == 1 { Slots::NONE } else { list.slots() };
+        let len = list.len();
         ptx::barrier_cluster_wait();
 
         let parts = Parts::new(plan, params.splits);
+        if params.splits > 1 && thread::thread_idx_x() == 0 {
+            parts.expect(len);
+        }
         let mut total = Total::NONE;
         for place in begin..end {
             let block = list.block(place);
@@ -112,7 +122,7 @@ pub unsafe fn attend_decode_cluster(params: AttendParams) {
                 if params.splits == 1 {
                     total.join(&found);
                 } else {
-                    parts.put(slots.of(place), &found);
+                    parts.put(list.slot(place), &found);
                 }
             }
         }
@@ -121,9 +131,8 @@ pub unsafe fn attend_decode_cluster(params: AttendParams) {
         if params.splits == 1 {
             total.write(attended, row, first_head, params.group);
         } else {
-            ptx::barrier_cluster_arrive();
-            ptx::barrier_cluster_wait();
-            parts.join_all(slots.len(), rank, attended, row, first_head, params.group);
+            parts.wait();
+            parts.join_all(len, rank, attended, row, first_head, params.group);
         }
     }
 }

@@ -2,12 +2,12 @@ use core::array::from_fn;
 
 use cuda_std::prelude::*;
 use cuda_std::ptr::ClusterPtr;
+use cuda_std::ptx;
 use msa_abi::{AttendParams, HEAD_DIM};
 
 use super::found::Found;
 use super::shared_plan::SharedPlan;
 use crate::attended::Attended;
-use crate::div_rem::div_rem;
 use crate::fragment::Part;
 use crate::queries::HEADS;
 use crate::softmax::Sums;
@@ -22,6 +22,8 @@ pub(super) struct Parts {
     values: SharedPtr<[f32; 2]>,
     /// `[slots][HEADS]`
     sums: SharedPtr<Sums>,
+    /// Its phase takes all of the former, and one arrival.
+    are_put: SharedPtr<u64>,
     /// Parts: blocks of the cluster.
     count: u32,
     /// Pairs that a block of threads has: the first block has the first of them.
@@ -35,19 +37,56 @@ const PAIRS: u32 = HEADS * HEAD_DIM as u32 / 2;
 const AT_ONCE: usize = 8;
 
 impl Parts {
+    /// One thread of the block: makes what tells that all parts are put. A barrier of the cluster has to come before they
+    /// are.
+    ///
+    /// # Safety
+    ///
+    /// Nobody else touches its place before that.
+    #[inline(always)]
+    pub(super) unsafe fn init(plan: SharedPlan) {
+        // SAFETY: the caller's promise.
+        unsafe { ptx::mbarrier_init(plan.parts_are_put.address(), 1) };
+        ptx::fence_mbarrier_init();
+    }
+
     /// The parts of a cluster of `count` blocks, a power of two up to 16.
     #[inline(always)]
     pub(super) fn new(plan: SharedPlan, count: u32) -> Self {
-        let own = div_rem(PAIRS, count).0;
-        Self { values: plan.part_values, sums: plan.part_sums, count, own }
+        let own = PAIRS >> count.trailing_zeros();
+        let are_put = plan.parts_are_put;
+        Self { values: plan.part_values, sums: plan.part_sums, are_put, count, own }
+    }
+
+    /// One thread of the block: says how many slots there are.
+    ///
+    /// # Safety
+    ///
+    /// That is made, and no other thread says so.
+    #[inline(always)]
+    pub(super) unsafe fn expect(self, slots: u32) {
+        let bytes = self.own * size_of::<[f32; 2]>() as u32 + HEADS * size_of::<Sums>() as u32;
+        // SAFETY: the caller's promise.
+        unsafe { ptx::mbarrier_arrive_expect_tx(self.are_put.address(), slots * bytes) };
+    }
+
+    /// One thread: waits until all parts are put.
+    ///
+    /// # Safety
+    ///
+    /// A thread of the block has said or will say how many ([`expect`](Self::expect)).
+    #[inline(always)]
+    pub(super) unsafe fn wait(self) {
+        // SAFETY: the caller's promise; it has one phase.
+        while !unsafe { ptx::mbarrier_try_wait_parity(self.are_put.address(), 0) } {}
     }
 
     /// All threads of the block: gives what they found in a slot to the blocks that join it.
     ///
     /// # Safety
     ///
-    /// Nobody else puts something in the slot. All blocks of the cluster have begun, and none exits before a barrier of the
-    /// cluster that comes after all that is put.
+    /// Nobody else puts something in the slot. All blocks of the cluster have made what tells that parts are put, and none
+    /// exits before that has told it.
     #[inline(always)]
     pub(super) unsafe fn put(self, slot: u32, found: &Found) {
         let (thread, part) = (thread::thread_idx_x(), Part::of_lane());
@@ -59,7 +98,8 @@ impl Parts {
                 // SAFETY: the caller's promise; each thread has its own pairs of the slot.
                 unsafe {
                     let to = ClusterPtr::of_block(self.values.add(place), rank);
-                    to.write([values[2 * half], values[2 * half + 1]]);
+                    let are_put = ClusterPtr::of_block(self.are_put, rank);
+                    to.write_counted([values[2 * half], values[2 * half + 1]], are_put);
                 }
             }
         }
@@ -72,7 +112,7 @@ impl Parts {
                     // SAFETY: as above, and of each warp one lane has each head.
                     unsafe {
                         let to = ClusterPtr::of_block(self.sums.add(slot * HEADS + head), rank);
-                        to.write(*sums);
+                        to.write_counted(*sums, ClusterPtr::of_block(self.are_put, rank));
                     }
                 }
             }
@@ -85,7 +125,7 @@ impl Parts {
     ///
     /// # Safety
     ///
-    /// A barrier of the cluster lies behind all that was put, which is something in each of the slots. The row and its heads are the cluster's.
+    /// All parts are put ([`wait`](Self::wait)), which is something in each of the slots. The row and its heads are the cluster's.
     #[inline(always)]
     pub(super) unsafe fn join_all(
         self,

@@ -20,14 +20,6 @@ pub(super) struct Block {
     pub(super) page: u32,
 }
 
-/// Where the blocks of a list are once it is sorted by ids, and what is empty left out: so that the result does not depend
-/// on the order in which the list came. A block that stands in it twice stays twice.
-#[derive(Clone, Copy)]
-pub(super) struct Slots {
-    slots: [u32; PER_LANE],
-    len: u32,
-}
-
 /// Places that a lane has.
 const PER_LANE: usize = MAX_TOPK / warp::WARP_SIZE as usize;
 
@@ -93,28 +85,47 @@ impl RowList {
         Self { entries, ..self }
     }
 
-    /// A warp: its slots.
+    /// A warp: how many blocks there are.
     ///
     /// # Safety
     ///
     /// All lanes come together.
     #[inline(always)]
-    pub(super) unsafe fn slots(&self) -> Slots {
-        let mut sorted = Slots::NONE;
+    pub(super) unsafe fn len(&self) -> u32 {
+        // SAFETY: the caller brings all lanes together.
+        unsafe { self.count(|_, id| id != Block::NONE.id) }
+    }
+
+    /// A warp: where the block of a place is once the list is sorted by ids, and what is empty left out: so that the result
+    /// does not depend on the order in which the list came. A block that stands in it twice stays twice.
+    ///
+    /// # Safety
+    ///
+    /// All lanes come together, and the list has the place. Empty ones come after all others.
+    #[inline(always)]
+    pub(super) unsafe fn slot(&self, place: u32) -> u32 {
         // SAFETY: the caller brings all lanes together.
         unsafe {
-            for entry in &self.entries {
-                sorted.len += warp::warp_vote_ballot(u32::MAX, entry.is_some()).count_ones();
-            }
-            for other in 0..self.places {
-                let its = self.id(other);
-                for (part, slot) in sorted.slots.iter_mut().enumerate() {
-                    let own = self.entries[part].id;
-                    *slot += u32::from(its < own || its == own && other < place(part));
-                }
-            }
+            let own = self.id(place);
+            self.count(|other, its| its < own || its == own && other < place)
         }
-        sorted
+    }
+
+    /// A warp: in how many places there is such an id.
+    ///
+    /// # Safety
+    ///
+    /// All lanes come together.
+    #[inline(always)]
+    unsafe fn count(&self, is_counted: impl Fn(u32, u32) -> bool) -> u32 {
+        let mut count = 0;
+        for (part, entry) in self.entries.iter().enumerate() {
+            // SAFETY: the caller brings all lanes together.
+            let counted =
+                unsafe { warp::warp_vote_ballot(u32::MAX, is_counted(place(part), entry.id)) };
+            count += counted.count_ones();
+        }
+        count
     }
 
     /// A warp: the same list, sorted, and its length.
@@ -127,17 +138,16 @@ impl RowList {
         let mut sorted = Self { entries: [Block::NONE; PER_LANE], places: self.places };
         // SAFETY: the caller brings all lanes together.
         unsafe {
-            let slots = self.slots();
             for from in 0..self.places {
-                let slot = slots.of(from);
                 let block = self.block(from);
+                let slot = self.slot(from);
                 for (part, entry) in sorted.entries.iter_mut().enumerate() {
                     if slot == place(part) {
                         *entry = block;
                     }
                 }
             }
-            (sorted, slots.len)
+            (sorted, self.len())
         }
     }
 
@@ -161,28 +171,6 @@ impl RowList {
     unsafe fn id(&self, place: u32) -> u32 {
         // SAFETY: the caller's promise.
         unsafe { of_place(place, |part| self.entries[part].id) }
-    }
-}
-
-impl Slots {
-    /// Of an empty list.
-    pub(super) const NONE: Self = Self { slots: [0; PER_LANE], len: 0 };
-
-    /// How many there are.
-    #[inline(always)]
-    pub(super) const fn len(&self) -> u32 {
-        self.len
-    }
-
-    /// A warp: where the block of a place is.
-    ///
-    /// # Safety
-    ///
-    /// All lanes come together, and the list has the place.
-    #[inline(always)]
-    pub(super) unsafe fn of(&self, place: u32) -> u32 {
-        // SAFETY: the caller's promise.
-        unsafe { of_place(place, |part| self.slots[part]) }
     }
 }
 

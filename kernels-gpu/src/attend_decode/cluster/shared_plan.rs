@@ -17,6 +17,8 @@ pub(super) struct SharedPlan {
     pub(super) part_sums: SharedPtr<Sums>,
     /// f32 `[topk][pairs of a block of threads]` of 2
     pub(super) part_values: SharedPtr<[f32; 2]>,
+    /// Tells that all parts are put: behind the sums, whose number does not depend on the cluster.
+    pub(super) parts_are_put: SharedPtr<u64>,
 }
 
 impl SharedPlan {
@@ -25,7 +27,8 @@ impl SharedPlan {
         let stages = BlockStages::new(shared::dynamic_shared(), params.stages);
         let scratch = Scratch::new(stages.end(), 1);
         let part_sums = scratch.end().cast::<Sums>();
-        let part_values = part_sums.add(params.topk * HEADS).cast();
-        Self { stages, scratch, part_sums, part_values }
+        let parts_are_put = part_sums.add(params.topk * HEADS).cast::<u64>();
+        let part_values = parts_are_put.add(1).cast();
+        Self { stages, scratch, part_sums, part_values, parts_are_put }
     }
 }
