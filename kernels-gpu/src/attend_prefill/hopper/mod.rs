@@ -113,7 +113,8 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
     let warp = warp % GROUP_WARPS;
     let row = group.first + warp;
     // SAFETY: the kernel comes here once.
-    let (mut scores, mut sums) = unsafe { (StartedProduct::<0>::new(), StartedProduct::<1>::new()) };
+    let (mut scores, mut sums) =
+        unsafe { (StartedProduct::<0>::new(), StartedProduct::<1>::new()) };
     let mut planes = ring.user(group);
     let mut total = Total::NONE;
     let mut own = GroupBlocks::new(blocks, group.nth);
