@@ -29,22 +29,19 @@ mod group_blocks;
 mod matrices;
 mod plane_ring;
 mod shared_plan;
-mod small_divisor;
-mod tile_blocks;
-mod tile_ids;
 
 use cuda_std::prelude::*;
 use cuda_std::ptx::{self, StartedProduct};
 use msa_abi::{AttendParams, BLOCK};
 
-use self::group::Group;
+use self::group::{Group, place};
 use self::group_blocks::GroupBlocks;
 use self::matrices::{start_scores, start_weighted};
 use self::plane_ring::PlaneRing;
 use self::shared_plan::SharedPlan;
-use self::tile_blocks::TileBlocks;
-use self::tile_ids::TileIds;
 use super::ROWS;
+use super::tile_blocks::TileBlocks;
+use super::tile_ids::TileIds;
 use super::total::Total;
 use super::values::weighted;
 use super::weights::Weights;
@@ -59,6 +56,9 @@ const GROUP_WARPS: u32 = 4;
 
 /// Warpgroups that compute.
 const GROUPS: u32 = ROWS / GROUP_WARPS;
+
+/// Threads of a block.
+const THREADS: u32 = AttendParams::HOPPER_PREFILL_THREADS;
 
 /// Threads that copy: a warpgroup, since only as one can they give registers back.
 const COPY_THREADS: u32 = 128;
@@ -88,10 +88,12 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
     // to shared memory here.
     let blocks = unsafe {
         let first_row = request.first_row + first;
-        let ids = TileIds::load(&params, request, first, rows, kv_head);
+        let ids = TileIds::load::<THREADS>(&params, request, first, rows, kv_head);
         let queries = QueryCopy::start(&params, first_row, rows, kv_head, ROWS, plan.queries);
         ring.init();
-        let blocks = TileBlocks::build(&params, request, rows, ids, plan.blocks, plan.scratch);
+        let place = |row| place(row, params.tile_rows);
+        let blocks =
+            TileBlocks::build(&params, request, rows, ids, place, plan.blocks, plan.scratch);
         queries.finish();
         ptx::fence_proxy_async();
         thread::sync_threads();
@@ -127,7 +129,7 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
             loop {
                 start_scores(&mut scores, plan.queries, group, keys);
                 let block = blocks.nth(nth);
-                let times = block.times(group, warp);
+                let times = block.times(group.place(warp));
                 let values = planes.arrived(2 * nth + 1);
                 let next = own.next();
                 ptx::wgmma_wait_group::<0>();
@@ -184,6 +186,5 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
 }
 
 // An attribute takes no constant; a warp has a row at most, and others copy.
-const _: () = assert!(AttendParams::HOPPER_PREFILL_THREADS == 384);
-const _: () = assert!(ROWS * warp::WARP_SIZE + COPY_THREADS == 384);
-const _: () = assert!(ROWS * 32 * REGISTERS[1] + COPY_THREADS * REGISTERS[0] <= 384 * 168);
+const _: () = assert!(THREADS == 384 && ROWS * warp::WARP_SIZE + COPY_THREADS == THREADS);
+const _: () = assert!(ROWS * 32 * REGISTERS[1] + COPY_THREADS * REGISTERS[0] <= THREADS * 168);
