@@ -21,6 +21,8 @@
 //! [`attend_decode`](crate::attend_decode), bit for bit.
 
 // Instructions of these architectures alone.
+#[cfg(any(not(target_arch = "nvptx64"), target_feature = "sm_100a"))]
+pub mod blackwell;
 #[cfg(any(not(target_arch = "nvptx64"), target_feature = "sm_90a"))]
 pub mod hopper;
 mod shared_plan;
@@ -111,7 +113,7 @@ pub unsafe fn attend_prefill(params: AttendParams) {
             }
             let values = ring.arrived();
             if slots.count > 0 {
-                let weighted = weighted(&weights, values, visible);
+                let weighted = weighted(&weights.rounded, values, visible);
                 for _ in 0..slots.count {
                     total.join(weights.sums, &weighted);
                 }

@@ -156,7 +156,7 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
                     ptx::wgmma_wait_group::<0>();
                     sums.values()
                 } else {
-                    weighted(&weights, values, visible)
+                    weighted(&weights.rounded, values, visible)
                 };
                 planes.used(2 * nth + 1);
                 for _ in 0..times {
