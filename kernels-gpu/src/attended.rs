@@ -57,6 +57,20 @@ impl Line {
         unsafe { self.output.add(u64::from(dim)).cast::<u32>().write(bf16::pack(a, b)) }
     }
 
+    /// One thread: the same in eight successive dims, the first a multiple of eight.
+    ///
+    /// # Safety
+    ///
+    /// As [`write`](Self::write).
+    #[cfg(any(not(target_arch = "nvptx64"), target_feature = "sm_100a"))]
+    #[inline(always)]
+    pub(crate) unsafe fn write_eight(self, dim: u32, weighted: [f32; 8], sums: Sums) {
+        let [a, b, c, d, e, f, g, h] = weighted.map(|value| value * sums.normaliser());
+        let means = [bf16::pack(a, b), bf16::pack(c, d), bf16::pack(e, f), bf16::pack(g, h)];
+        // SAFETY: the caller's promise.
+        unsafe { self.output.add(u64::from(dim)).cast::<[u32; 4]>().write(means) }
+    }
+
     /// One thread: the log of the softmax's denominator, where it is asked for.
     ///
     /// # Safety

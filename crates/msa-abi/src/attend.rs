@@ -10,6 +10,7 @@ use crate::{BLOCK, BatchParams, CacheParams, DevicePtr, HEAD_DIM, MAX_GROUP};
 /// | `attend_decode_cluster`: `tile_rows` is 1, from compute capability 9.0 on | the same, in clusters of `splits` along z | [`THREADS`](Self::THREADS) | [`cluster_shared_bytes`](Self::cluster_shared_bytes) |
 /// | `attend_prefill`: `splits` is 1, `tile_rows` [`PREFILL_ROWS`](Self::PREFILL_ROWS) | `(batch * ceil(max_seq_length / tile_rows), kv_heads)` | [`PREFILL_THREADS`](Self::PREFILL_THREADS) | [`prefill_shared_bytes`](Self::prefill_shared_bytes) |
 /// | `attend_prefill_hopper`: the same, on compute capability 9.0, but `tile_rows` up to that | the same | [`HOPPER_PREFILL_THREADS`](Self::HOPPER_PREFILL_THREADS) | [`hopper_prefill_shared_bytes`](Self::hopper_prefill_shared_bytes) |
+/// | `attend_prefill_blackwell`: the same, on compute capability 10.0 | the same | [`BLACKWELL_PREFILL_THREADS`](Self::BLACKWELL_PREFILL_THREADS) | [`blackwell_prefill_shared_bytes`](Self::blackwell_prefill_shared_bytes) |
 ///
 /// A row's result does not depend on the kernel, `splits`, `tile_rows` or `stages`.
 ///
@@ -85,6 +86,19 @@ impl AttendParams {
     /// Bytes of a stage's barriers in `attend_prefill_hopper`.
     pub const STAGE_BARRIER_BYTES: u32 = 24;
 
+    /// Threads of a block of `attend_prefill_blackwell`: a warpgroup for each of its roles.
+    pub const BLACKWELL_PREFILL_THREADS: u32 = 4 * 128;
+
+    /// Bytes of a stage's barriers in `attend_prefill_blackwell`.
+    pub const BLACKWELL_STAGE_BARRIER_BYTES: u32 = 16;
+
+    /// Bytes that `attend_prefill_blackwell` has besides: of two steps a maximum and a sum for each row of the tile and head,
+    /// and barriers; and an address.
+    pub const BLACKWELL_PREFILL_BYTES: u32 = {
+        let heads = Self::PREFILL_ROWS * MAX_GROUP as u32;
+        2 * (heads * (4 + 4) + 4 * 8) + 8
+    };
+
     /// Most planes in shared memory.
     pub const MAX_STAGES: u32 = 6;
 
@@ -142,6 +156,14 @@ impl AttendParams {
     /// queries, and barriers.
     pub const fn hopper_prefill_shared_bytes(topk: u32, stages: u32) -> u32 {
         Self::prefill_shared_bytes(topk, stages + 1) + stages * Self::STAGE_BARRIER_BYTES
+    }
+
+    /// Dynamic shared memory of a launch of `attend_prefill_blackwell`, in bytes: that of `attend_prefill`, a stage more for
+    /// queries, barriers, and what one role tells another.
+    pub const fn blackwell_prefill_shared_bytes(topk: u32, stages: u32) -> u32 {
+        Self::prefill_shared_bytes(topk, stages + 1)
+            + stages * Self::BLACKWELL_STAGE_BARRIER_BYTES
+            + Self::BLACKWELL_PREFILL_BYTES
     }
 }
 

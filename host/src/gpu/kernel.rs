@@ -24,13 +24,15 @@ pub enum Kernel {
     AttendPrefill,
     /// The same by the matrix instructions of compute capability 9.0.
     AttendPrefillHopper,
+    /// The same by those of compute capability 10.0.
+    AttendPrefillBlackwell,
     /// Looks for what is wrong in operands on the device.
     CheckOperands,
 }
 
 impl Kernel {
     /// All kernels, in the order of their declaration.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::IndexDecode,
         Self::BlockTopk,
         Self::IndexPrefill,
@@ -41,6 +43,7 @@ impl Kernel {
         Self::AttendDecodeCluster,
         Self::AttendPrefill,
         Self::AttendPrefillHopper,
+        Self::AttendPrefillBlackwell,
         Self::CheckOperands,
     ];
 
@@ -57,6 +60,7 @@ impl Kernel {
             Self::AttendDecodeCluster => "attend_decode_cluster",
             Self::AttendPrefill => "attend_prefill",
             Self::AttendPrefillHopper => "attend_prefill_hopper",
+            Self::AttendPrefillBlackwell => "attend_prefill_blackwell",
             Self::CheckOperands => "check_operands",
         }
     }

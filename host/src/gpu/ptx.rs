@@ -75,6 +75,7 @@ impl Ptx {
             Kernel::IndexPrefillHopper | Kernel::AttendPrefillHopper => {
                 self.target == Target::Exactly(9, 0)
             }
+            Kernel::AttendPrefillBlackwell => self.target == Target::Exactly(10, 0),
             Kernel::AttendDecodeCluster => self.capability() >= (9, 0),
             _ => true,
         }

@@ -20,10 +20,18 @@
 //! The products, sums and maxima of a row and block, and how blocks join, are those of
 //! [`attend_decode`](crate::attend_decode), bit for bit.
 
-// Instructions of this architecture alone.
+// Instructions of these architectures alone.
+#[cfg(any(not(target_arch = "nvptx64"), target_feature = "sm_100a"))]
+pub mod blackwell;
 #[cfg(any(not(target_arch = "nvptx64"), target_feature = "sm_90a"))]
 pub mod hopper;
 mod shared_plan;
+#[cfg(any(not(target_arch = "nvptx64"), target_feature = "sm_90a", target_feature = "sm_100a"))]
+mod small_divisor;
+#[cfg(any(not(target_arch = "nvptx64"), target_feature = "sm_90a", target_feature = "sm_100a"))]
+mod tile_blocks;
+#[cfg(any(not(target_arch = "nvptx64"), target_feature = "sm_90a", target_feature = "sm_100a"))]
+mod tile_ids;
 mod total;
 mod values;
 mod weights;
@@ -105,7 +113,7 @@ pub unsafe fn attend_prefill(params: AttendParams) {
             }
             let values = ring.arrived();
             if slots.count > 0 {
-                let weighted = weighted(&weights, values, visible);
+                let weighted = weighted(&weights.rounded, values, visible);
                 for _ in 0..slots.count {
                     total.join(weights.sums, &weighted);
                 }

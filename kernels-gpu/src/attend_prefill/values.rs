@@ -1,23 +1,23 @@
 use cuda_std::ptx;
 use msa_abi::HEAD_DIM;
 
-use super::weights::Weights;
+use super::weights::Rounded;
 use crate::fragment::Part;
 use crate::row_tile::{CHUNK, RowTile};
 
 /// A warp's sums over a row's keys: `[8 dims][element of a fragment]`, rows are heads, columns are dims.
 pub(super) type Values = [[f32; 4]; HEAD_DIM / 8];
 
-/// A warp: the weighted sum of a block's first `visible` values.
+/// A warp: the sum of a block's first `visible` values by these weights.
 ///
 /// # Safety
 ///
 /// All lanes come together; the values are there.
 #[inline(always)]
-pub(super) unsafe fn weighted(weights: &Weights, values: RowTile, visible: u32) -> Values {
+pub(super) unsafe fn weighted(weights: &Rounded, values: RowTile, visible: u32) -> Values {
     let mut sums = [[0.0_f32; 4]; HEAD_DIM / 8];
     let mut last = [0; 4];
-    for (step, a) in (0..).zip(&weights.rounded) {
+    for (step, a) in (0..).zip(weights) {
         let first_key = 16 * step;
         if first_key + 16 <= visible {
             // SAFETY: the caller promises the values, and brings all lanes together.

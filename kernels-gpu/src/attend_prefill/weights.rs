@@ -11,12 +11,14 @@ pub(super) type Queries = [[u32; 4]; RowTile::STEPS as usize];
 /// `[8 keys][element of a fragment]`: rows are heads, columns are keys.
 pub(super) type Products = [[f32; 4]; TILES];
 
+/// A row's weights of a block's keys, rounded: operands A of each step of 16 keys.
+pub(super) type Rounded = [[u32; 4]; STEPS];
+
 /// A row's weights of a block's keys.
 #[derive(Clone, Copy)]
 pub(super) struct Weights {
-    /// Rounded: operands A of each step of 16 keys. The fragment of a product with two times 8 keys is one of these
-    /// as it stands.
-    pub(super) rounded: [[u32; 4]; STEPS],
+    /// The fragment of a product with two times 8 keys is one of these operands as it stands.
+    pub(super) rounded: Rounded,
     /// Of the lane's two heads.
     pub(super) sums: [Sums; 2],
 }

@@ -1,4 +1,4 @@
-//! The kernels `attend_prefill` and `attend_prefill_hopper` on a simulated device.
+//! The kernels `attend_prefill`, `attend_prefill_hopper` and `attend_prefill_blackwell` on a simulated device.
 
 use cuda_sim::fault::Fault;
 use cuda_sim::{Launch, Order};
@@ -15,6 +15,11 @@ pub enum Kernel {
     /// `attend_prefill_hopper`, of `msa_sm_90a.ptx`, by tiles of so many rows.
     Hopper {
         /// 1 to [`PREFILL_ROWS`](AttendParams::PREFILL_ROWS)
+        tile_rows: u32,
+    },
+    /// `attend_prefill_blackwell`, of `msa_sm_100a.ptx`, by tiles of so many rows.
+    Blackwell {
+        /// As above.
         tile_rows: u32,
     },
 }
@@ -37,7 +42,7 @@ pub fn attend(
 ) -> Result<Attended, Fault> {
     let tile_rows = match kernel {
         Kernel::Portable => AttendParams::PREFILL_ROWS,
-        Kernel::Hopper { tile_rows } => tile_rows,
+        Kernel::Hopper { tile_rows } | Kernel::Blackwell { tile_rows } => tile_rows,
     };
     let split = Split { splits: 1, tile_rows, stages };
     let mut attention = Attention::new(trace, ids, target, split);
@@ -52,6 +57,11 @@ pub fn attend(
             "attend_prefill_hopper",
             AttendParams::HOPPER_PREFILL_THREADS,
             AttendParams::hopper_prefill_shared_bytes(params.topk, stages),
+        ),
+        Kernel::Blackwell { .. } => (
+            "attend_prefill_blackwell",
+            AttendParams::BLACKWELL_PREFILL_THREADS,
+            AttendParams::blackwell_prefill_shared_bytes(params.topk, stages),
         ),
     };
     let launch = Launch {

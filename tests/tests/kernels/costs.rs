@@ -115,7 +115,12 @@ fn prefill_of_attention_multiplies_little_in_vain_where_lists_overlap() {
     let hopper = (Kernel::AttendPrefillHopper, many, [(0.875, 0.7), (0.98, 0.85), (0.0, 0.25)]);
     let few = alike(1, 40, 6000, 1);
     let portable = (Kernel::AttendPrefill, few, [(0.875, 0.9), (0.98, 0.9), (0.0, 0.7)]);
-    for (device, (kernel, recipe, bounds)) in PREFILL_DEVICES.into_iter().zip([hopper, portable]) {
+    // And one of Blackwell's is of eight.
+    let more = Recipe { selection: topk(6), ..alike(1, 160, 2000, 4) };
+    let blackwell =
+        (Kernel::AttendPrefillBlackwell, more, [(0.875, 0.6), (0.98, 0.85), (0.0, 0.3)]);
+    let devices = PREFILL_DEVICES.into_iter().chain(["sm_100"]);
+    for (device, (kernel, recipe, bounds)) in devices.zip([hopper, portable, blackwell]) {
         for (keep, least) in bounds {
             let costs = attention(&recipe, keep, device);
             assert_eq!(kernels(&costs), [kernel]);
@@ -125,7 +130,7 @@ fn prefill_of_attention_multiplies_little_in_vain_where_lists_overlap() {
             assert!((1.0..=1.06).contains(&read), "{device}, keep {keep}: {read}");
             // Lists have some: where they are sorted, or where several of their blocks have a word of the bitmap.
             let conflicts = costs[0].conflicts_per_access();
-            let most = if kernel == Kernel::AttendPrefillHopper { 2e-2 } else { 1e-3 };
+            let most = if kernel == Kernel::AttendPrefill { 1e-3 } else { 2e-2 };
             assert!(conflicts < most, "{device}, keep {keep}: {conflicts}");
         }
     }

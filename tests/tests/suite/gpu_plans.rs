@@ -11,6 +11,7 @@ use proptest::prelude::*;
 const A100: Device = device((8, 0), 108, 163, 164);
 const RTX_4090: Device = device((8, 9), 128, 99, 100);
 const H200: Device = device((9, 0), 132, 227, 228);
+const B200: Device = device((10, 0), 148, 227, 228);
 const RTX_5090: Device = device((12, 0), 170, 99, 100);
 
 const fn device(capability: (u32, u32), multiprocessors: u32, block: u32, all: u32) -> Device {
@@ -117,7 +118,7 @@ fn steps() -> impl Strategy<Value = (Step, Device)> {
     let batch = prop_oneof![1..9_usize, 1..70_usize, 1..300_usize];
     let filled = prop_oneof![Just(1.0), 0.0..1.0];
     let shape = (batch, lengths, filled, 1..8193_usize);
-    let device = prop::sample::select(vec![A100, RTX_4090, H200, RTX_5090]);
+    let device = prop::sample::select(vec![A100, RTX_4090, H200, B200, RTX_5090]);
     (shape, 1..9_usize, 1..17_usize, 1..65_usize, device).prop_map(
         |((batch, max_seq_length, filled, table_width), kv_heads, group, topk, device)| {
             let rows = (((batch * max_seq_length) as f64 * filled) as usize).max(1);
@@ -232,13 +233,15 @@ fn assert_work(launch: &Launch, step: &Step) {
             assert!(params.splits > 1);
         }
         (
-            kernel @ (Kernel::AttendPrefill | Kernel::AttendPrefillHopper),
+            kernel @ (Kernel::AttendPrefill
+            | Kernel::AttendPrefillHopper
+            | Kernel::AttendPrefillBlackwell),
             Params::Attend(params),
         ) => {
             assert_eq!([x, y, z], [batch * params.row_tiles, heads, 1]);
             assert_covered(length, params.row_tiles, params.tile_rows);
             let most = AttendParams::PREFILL_ROWS;
-            let least = if kernel == Kernel::AttendPrefillHopper { 1 } else { most };
+            let least = if kernel == Kernel::AttendPrefill { most } else { 1 };
             assert!(params.splits == 1 && (least..=most).contains(&params.tile_rows));
         }
         _ => panic!("{launch:?}"),
@@ -353,6 +356,23 @@ fn drafts_share_a_tile_until_tiles_of_one_row_occupy_the_device() {
         }
     };
     assert_eq!([1, 13, 14, 64].map(tile_rows), [4, 4, 1, 1]);
+}
+
+/// Tensor memory is what data-centre devices of 10.0 have alone.
+#[test]
+fn prefill_takes_the_instructions_that_a_device_has() {
+    let step = Step { rows: 512, max_seq_length: 512, ..DECODE };
+    for (device, expected) in [
+        (A100, Kernel::AttendPrefill),
+        (H200, Kernel::AttendPrefillHopper),
+        (B200, Kernel::AttendPrefillBlackwell),
+        (RTX_5090, Kernel::AttendPrefill),
+        (Device { capability: (12, 1), ..RTX_5090 }, Kernel::AttendPrefill),
+    ] {
+        let plan = step.attend(&device, ENDLESS).expect("a sound step");
+        let kernels: Vec<_> = plan.launches().map(|launch| launch.kernel).collect();
+        assert_eq!(kernels, [expected], "{device:?}");
+    }
 }
 
 /// Whatever the contract permits fits where a block of threads has no more than 99 KiB of shared memory.

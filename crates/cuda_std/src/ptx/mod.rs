@@ -18,6 +18,11 @@ mod mma;
 mod setmaxnreg;
 mod shared_address;
 mod shfl;
+mod tcgen05_alloc;
+mod tcgen05_ld;
+mod tcgen05_mma;
+mod tcgen05_st;
+mod tcgen05_sync;
 mod trap;
 mod vote;
 mod wgmma;
@@ -49,6 +54,13 @@ pub use mma::mma_m16n8k16_f32_bf16;
 pub use setmaxnreg::{setmaxnreg_dec, setmaxnreg_inc};
 pub use shared_address::{dynamic_shared_address, generic_from_shared, static_shared_address};
 pub use shfl::{shfl_sync_bfly, shfl_sync_down, shfl_sync_idx, shfl_sync_up};
+pub use tcgen05_alloc::{tcgen05_alloc, tcgen05_dealloc, tcgen05_relinquish_alloc_permit};
+pub use tcgen05_ld::{tcgen05_ld_16x128b_x16, tcgen05_ld_32x32b_x32};
+pub use tcgen05_mma::{tcgen05_mma_f16, tcgen05_mma_f16_of_tensor};
+pub use tcgen05_st::{tcgen05_st_16x256b_x16, tcgen05_st_32x32b_x32, tcgen05_wait_st};
+pub use tcgen05_sync::{
+    tcgen05_commit, tcgen05_fence_after_thread_sync, tcgen05_fence_before_thread_sync,
+};
 pub use trap::trap;
 pub use vote::{activemask, vote_sync_all, vote_sync_any, vote_sync_ballot};
 pub use wgmma::{

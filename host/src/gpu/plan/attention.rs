@@ -4,7 +4,7 @@ use msa_abi::{AttendParams, DevicePtr, HEAD_DIM};
 
 use super::clusters::Clusters;
 use super::fit::Fit;
-use super::prefill_tile::tile_rows;
+use super::prefill_tile::{blackwell_time, hopper_time, tile_rows};
 use super::{grid, product, tuning};
 use crate::gpu::attention::AttentionProblem;
 use crate::gpu::workspace::{Parts, rounded};
@@ -133,8 +133,11 @@ impl AttentionProblem {
 
     fn prefill(&self, device: &Device, workspace: Workspace) -> Result<Plan, Error> {
         type Shared = fn(u32, u32) -> u32;
-        let hopper = Kernel::AttendPrefillHopper;
-        let (kernel, threads, shared): (_, _, Shared) = if device.has(hopper) {
+        let (hopper, blackwell) = (Kernel::AttendPrefillHopper, Kernel::AttendPrefillBlackwell);
+        let (kernel, threads, shared): (_, _, Shared) = if device.has(blackwell) {
+            let threads = AttendParams::BLACKWELL_PREFILL_THREADS;
+            (blackwell, threads, AttendParams::blackwell_prefill_shared_bytes)
+        } else if device.has(hopper) {
             let threads = AttendParams::HOPPER_PREFILL_THREADS;
             (hopper, threads, AttendParams::hopper_prefill_shared_bytes)
         } else {
@@ -144,10 +147,13 @@ impl AttentionProblem {
         let shared = |stages| shared(self.topk, stages);
         let stages = tuning::MIN_STAGES..=AttendParams::MAX_STAGES;
         let fit = Fit::new(kernel, device, tuning::ATTEND_BLOCKS, stages, shared)?;
+        let tile_rows = |time: fn(u32, u32) -> u64| {
+            let tiles = |rows| self.prefill_tiles(rows);
+            tile_rows(device.multiprocessors, |rows| time(rows, self.topk), tiles)
+        };
         let tile_rows = match kernel {
-            Kernel::AttendPrefillHopper => {
-                tile_rows(self.topk, device.multiprocessors, |rows| self.prefill_tiles(rows))
-            }
+            Kernel::AttendPrefillBlackwell => tile_rows(blackwell_time),
+            Kernel::AttendPrefillHopper => tile_rows(hopper_time),
             _ => AttendParams::PREFILL_ROWS,
         };
         let row_tiles = self.max_seq_length.div_ceil(tile_rows);

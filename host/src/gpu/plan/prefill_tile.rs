@@ -1,4 +1,4 @@
-//! How many rows a tile of `attend_prefill_hopper` has.
+//! How many rows a tile of `attend_prefill_hopper` or `attend_prefill_blackwell` has.
 //!
 //! A tile of more rows reads a block once for more of them, but takes longer; and a multiprocessor has a tile at a time. So
 //! tiles are as large as they may be where they come in many waves, and smaller where these would leave multiprocessors
@@ -10,19 +10,29 @@ use super::tuning::{PREFILL_PREPARATION, PREFILL_STEP, PREFILL_UNSHARED};
 /// takes as long as two, one of each group.
 const TILE_ROWS: [u32; 3] = [8, 4, 2];
 
-/// The rows with which a launch takes the least time. `tiles` tells how many tiles there are, from their rows.
-pub(super) fn tile_rows(topk: u32, multiprocessors: u32, tiles: impl Fn(u32) -> u64) -> u32 {
+/// The rows with which a launch takes the least time. `tile_time` tells the time of a tile, and `tiles` how many tiles there
+/// are, from their rows.
+pub(super) fn tile_rows(
+    multiprocessors: u32,
+    tile_time: impl Fn(u32) -> u64,
+    tiles: impl Fn(u32) -> u64,
+) -> u32 {
     let time = |rows: u32| {
-        tiles(rows).div_ceil(multiprocessors.max(1).into()).saturating_mul(tile_time(rows, topk))
+        tiles(rows).div_ceil(multiprocessors.max(1).into()).saturating_mul(tile_time(rows))
     };
     TILE_ROWS.into_iter().min_by_key(|rows| time(*rows)).unwrap_or(TILE_ROWS[0])
 }
 
-/// The time of a tile: until it is ready, and then that of its copies, or of the steps of its two warpgroups, each of which
-/// has half of the rows and goes through what these have chosen.
-fn tile_time(rows: u32, topk: u32) -> u64 {
+/// The time of a tile of `attend_prefill_hopper`: until it is ready, and then that of its copies, or of the steps of its two
+/// warpgroups, each of which has half of the rows and goes through what these have chosen.
+pub(super) fn hopper_time(rows: u32, topk: u32) -> u64 {
     let (copies, steps) = (different_blocks(rows, topk), different_blocks(rows.div_ceil(2), topk));
     PREFILL_PREPARATION + copies.max(PREFILL_STEP * steps)
+}
+
+/// The time of a tile of `attend_prefill_blackwell`: its steps have all rows, and take less time than their copies.
+pub(super) fn blackwell_time(rows: u32, topk: u32) -> u64 {
+    PREFILL_PREPARATION + different_blocks(rows, topk)
 }
 
 /// Blocks that so many neighbouring rows have chosen, each once.
@@ -33,16 +43,28 @@ fn different_blocks(rows: u32, topk: u32) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{different_blocks, tile_rows};
+    use super::{blackwell_time, different_blocks, hopper_time, tile_rows};
 
     #[test]
     fn tiles_are_small_where_large_ones_leave_multiprocessors_without_work() {
         let rows = |new: u64, kv_heads: u64| {
-            tile_rows(16, 132, |rows| new.div_ceil(rows.into()) * kv_heads)
+            tile_rows(
+                132,
+                |rows| hopper_time(rows, 16),
+                |rows| new.div_ceil(rows.into()) * kv_heads,
+            )
         };
         assert_eq!([9, 132, 133, 264, 265, 528].map(|new| rows(new, 1)), [2, 2, 2, 2, 4, 4]);
         assert_eq!([529, 1024, 1056, 2048, 8192].map(|new| rows(new, 1)), [8; 5]);
         assert_eq!([9, 128, 132, 133, 512].map(|new| rows(new, 4)), [2, 4, 4, 8, 8]);
+    }
+
+    #[test]
+    fn tiles_of_blackwell_fill_its_multiprocessors_too() {
+        let rows = |new: u64| {
+            tile_rows(148, |rows| blackwell_time(rows, 16), |rows| new.div_ceil(rows.into()))
+        };
+        assert_eq!([9, 296, 297, 592, 593, 1024, 8192].map(rows), [2, 2, 4, 4, 8, 8, 8]);
     }
 
     #[test]

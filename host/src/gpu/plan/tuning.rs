@@ -52,7 +52,7 @@ pub(in crate::gpu) const BUSY: u32 = 2;
 
 /// Until a tile of `attend_prefill_hopper` is ready, in units of the time in which a block of K and V is copied: 9 us of 1.3
 /// us. Measured on an H100 (`cargo xtask bench --backend cuda --only "16/1 8192 after 32768"`), by the times of three
-/// overlaps.
+/// overlaps. Of `attend_prefill_blackwell` nothing was measured: it is reckoned with the same.
 pub(in crate::gpu) const PREFILL_PREPARATION: u64 = 7;
 
 /// A step of one of its warpgroups, of four rows with a block, in the same unit: 2.6 us. Measured so.

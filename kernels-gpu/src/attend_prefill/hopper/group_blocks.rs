@@ -1,6 +1,7 @@
 use cuda_std::prelude::*;
 
-use super::tile_blocks::TileBlocks;
+use super::group::is_used_by;
+use crate::attend_prefill::tile_blocks::TileBlocks;
 
 /// A warp: which of a tile's blocks its group uses, one after the other. It looks at 32 of them at a time, a lane at each.
 pub(super) struct GroupBlocks {
@@ -30,7 +31,7 @@ impl GroupBlocks {
                 return None;
             }
             let nth = self.end + warp::lane_id();
-            let is_used = nth < self.blocks.len() && self.blocks.nth(nth).is_used_by(self.group);
+            let is_used = nth < self.blocks.len() && is_used_by(self.blocks.nth(nth), self.group);
             // SAFETY: the caller brings all lanes together.
             self.left = unsafe { warp::warp_vote_ballot(u32::MAX, is_used) };
             self.end += warp::WARP_SIZE;

@@ -29,22 +29,19 @@ mod group_blocks;
 mod matrices;
 mod plane_ring;
 mod shared_plan;
-mod small_divisor;
-mod tile_blocks;
-mod tile_ids;
 
 use cuda_std::prelude::*;
 use cuda_std::ptx;
 use msa_abi::{AttendParams, BLOCK};
 
-use self::group::Group;
+use self::group::{Group, place};
 use self::group_blocks::GroupBlocks;
 use self::matrices::{scores, weighted_by_group};
 use self::plane_ring::PlaneRing;
 use self::shared_plan::SharedPlan;
-use self::tile_blocks::TileBlocks;
-use self::tile_ids::TileIds;
 use super::ROWS;
+use super::tile_blocks::TileBlocks;
+use super::tile_ids::TileIds;
 use super::total::Total;
 use super::values::weighted;
 use super::weights::Weights;
@@ -59,6 +56,9 @@ const GROUP_WARPS: u32 = 4;
 
 /// Warpgroups that compute.
 const GROUPS: u32 = ROWS / GROUP_WARPS;
+
+/// Threads of a block.
+const THREADS: u32 = AttendParams::HOPPER_PREFILL_THREADS;
 
 /// Threads that copy: a warpgroup, since only as one can they give registers back.
 const COPY_THREADS: u32 = 128;
@@ -88,10 +88,12 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
     // to shared memory here.
     let blocks = unsafe {
         let first_row = request.first_row + first;
-        let ids = TileIds::load(&params, request, first, rows, kv_head);
+        let ids = TileIds::load::<THREADS>(&params, request, first, rows, kv_head);
         let queries = QueryCopy::start(&params, first_row, rows, kv_head, ROWS, plan.queries);
         ring.init();
-        let blocks = TileBlocks::build(&params, request, rows, ids, plan.blocks, plan.scratch);
+        let place = |row| place(row, params.tile_rows);
+        let blocks =
+            TileBlocks::build(&params, request, rows, ids, place, plan.blocks, plan.scratch);
         queries.finish();
         ptx::fence_proxy_async();
         thread::sync_threads();
@@ -118,7 +120,7 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
     // SAFETY: all lanes come together.
     while let Some(nth) = unsafe { own.next() } {
         let block = blocks.nth(nth);
-        let (times, block) = (block.times(group, warp), block.block);
+        let (times, block) = (block.times(group.place(warp)), block.block);
         // SAFETY: all lanes come together, and so do the warps of a group, which all have chosen the block or none. Both
         // planes are on their way, and nobody writes them before they are used.
         unsafe {
@@ -138,7 +140,7 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
             let weighted = if least == BLOCK as u32 {
                 weighted_by_group(&weights, values)
             } else {
-                weighted(&weights, values, visible)
+                weighted(&weights.rounded, values, visible)
             };
             planes.used(2 * nth + 1);
             for _ in 0..times {
@@ -161,6 +163,5 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
 }
 
 // An attribute takes no constant; a warp has a row at most, and others copy.
-const _: () = assert!(AttendParams::HOPPER_PREFILL_THREADS == 384);
-const _: () = assert!(ROWS * warp::WARP_SIZE + COPY_THREADS == 384);
-const _: () = assert!(ROWS * 32 * REGISTERS[1] + COPY_THREADS * REGISTERS[0] <= 384 * 168);
+const _: () = assert!(THREADS == 384 && ROWS * warp::WARP_SIZE + COPY_THREADS == THREADS);
+const _: () = assert!(ROWS * 32 * REGISTERS[1] + COPY_THREADS * REGISTERS[0] <= THREADS * 168);

@@ -2,10 +2,10 @@ use cuda_std::prelude::*;
 use cuda_std::ptx;
 use msa_abi::{AttendParams, BLOCK, CacheParams, MAX_TOPK};
 
-use super::group::Group;
-use super::small_divisor::SmallDivisor;
-use super::tile_blocks::TileBlocks;
+use super::group::{Group, is_used_by, others};
 use super::{COPY_THREADS, GROUP_WARPS, GROUPS, ROWS};
+use crate::attend_prefill::small_divisor::SmallDivisor;
+use crate::attend_prefill::tile_blocks::TileBlocks;
 use crate::block_copy::Plane;
 use crate::block_planes::BlockStages;
 use crate::request::Request;
@@ -75,7 +75,7 @@ impl PlaneRing {
         for nth in 0..2 * blocks.len() {
             let block = blocks.nth(nth / 2);
             let plane = if nth.is_multiple_of(2) { planes[0] } else { planes[1] };
-            let (keys, others) = (request.keys_in(block.block), block.others());
+            let (keys, others) = (request.keys_in(block.block), others(block));
             let (phase, stage) = self.count.div_rem(nth);
             let used = self.used.add(stage).address();
             // SAFETY: the barriers are made. That the plane has arrived is known only after the first thread has arrived
@@ -90,7 +90,7 @@ impl PlaneRing {
                 let to = self.stages.nth(stage);
                 plane.start_copy::<COPY_THREADS, TOKENS>(thread, block.page, 0, keys, to);
                 for group in 0..GROUPS {
-                    if block.is_used_by(group) {
+                    if is_used_by(block, group) {
                         let arrived = self.arrived.add(group * self.stages.count() + stage);
                         ptx::cp_async_mbarrier_arrive_noinc(arrived.address());
                     }

@@ -3,7 +3,7 @@ use msa_abi::{AttendParams, BLOCK};
 
 use super::ROWS;
 use super::plane_ring::PlaneRing;
-use super::tile_blocks::TileBlocks;
+use crate::attend_prefill::tile_blocks::TileBlocks;
 use crate::block_planes::BlockStages;
 use crate::queries::HEADS;
 use crate::row_tile::RowTile;

@@ -33,7 +33,8 @@ impl Operator {
             | Kernel::AttendCombine
             | Kernel::AttendDecodeCluster
             | Kernel::AttendPrefill
-            | Kernel::AttendPrefillHopper => Self::Attention,
+            | Kernel::AttendPrefillHopper
+            | Kernel::AttendPrefillBlackwell => Self::Attention,
             _ => Self::Indexer,
         }
     }

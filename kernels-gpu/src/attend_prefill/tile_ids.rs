@@ -25,29 +25,33 @@ struct TileId {
 }
 
 /// Ids that a thread has at most.
-const TURNS: u32 = (ROWS * MAX_TOPK as u32).div_ceil(AttendParams::HOPPER_PREFILL_THREADS);
+const TURNS: u32 = (ROWS * MAX_TOPK as u32).div_ceil(FEWEST_THREADS);
+
+/// Threads of a block, at least.
+const FEWEST_THREADS: u32 = AttendParams::HOPPER_PREFILL_THREADS;
 
 impl TileIds {
     /// No block's: as a number without sign a negative one is past every block.
     const NONE: u32 = u32::MAX;
 
-    /// All threads of the block: those of `rows` rows of a request, from its `first` on, shared out.
+    /// All `THREADS` threads of the block: those of `rows` rows of a request, from its `first` on, shared out.
     ///
     /// # Safety
     ///
     /// `params` are the kernel's, and the request has these rows.
     #[inline(always)]
-    pub(super) unsafe fn load(
+    pub(super) unsafe fn load<const THREADS: u32>(
         params: &AttendParams,
         request: Request,
         first: u32,
         rows: u32,
         kv_head: u32,
     ) -> Self {
+        const { assert!(THREADS >= FEWEST_THREADS) };
         let given = GlobalPtr::<i32>::from_address(params.block_ids.address());
         let given = given.add(u64::from(kv_head) * params.ids_head_stride);
         let ids = from_fn(|turn| {
-            let at = thread::thread_idx_x() + turn as u32 * AttendParams::HOPPER_PREFILL_THREADS;
+            let at = thread::thread_idx_x() + turn as u32 * THREADS;
             let (row, slot) = div_rem(at, params.topk);
             let mut id = Self::NONE;
             if row < rows {

@@ -1,9 +1,8 @@
 use cuda_std::prelude::*;
 use msa_abi::{AttendParams, MAX_TOPK};
 
-use super::group::{Group, Place};
+use super::ROWS;
 use super::tile_ids::TileIds;
-use super::{GROUP_WARPS, GROUPS};
 use crate::request::Request;
 use crate::share_out::share_out;
 
@@ -22,8 +21,8 @@ pub(super) struct TileBlocks {
 pub(super) struct TileBlock {
     pub(super) block: u32,
     pub(super) page: u32,
-    /// Of each warpgroup a byte for each of its warps: how often the block stands in the list of the warp's row.
-    times: [u32; GROUPS as usize],
+    /// Of each place of a row a byte: how often the block stands in the row's list.
+    times: [u32; 2],
 }
 
 /// Words of a bitmap. More blocks than it has bits, those of a million tokens, take turns.
@@ -33,8 +32,9 @@ const WORDS: u32 = 256;
 const BITS: u32 = WORDS * u32::BITS;
 
 impl TileBlocks {
-    /// All threads of the block: those of `rows` rows, whose ids these are. Each id takes
-    /// [`ID_BYTES`](AttendParams::ID_BYTES), a multiple of 16, at `entries`. A barrier has to come before they are used.
+    /// All threads of the block: those of `rows` rows, whose ids these are. `place` tells where a row is among the [`ROWS`]
+    /// that a tile may have. Each id takes [`ID_BYTES`](AttendParams::ID_BYTES), a multiple of 16, at `entries`. A barrier has to
+    /// come before they are used.
     ///
     /// # Safety
     ///
@@ -46,6 +46,7 @@ impl TileBlocks {
         request: Request,
         rows: u32,
         ids: TileIds,
+        place: impl Fn(u32) -> u32,
         entries: SharedPtr<[u32; 4]>,
         scratch: SharedPtr<u32>,
     ) -> Self {
@@ -75,8 +76,8 @@ impl TileBlocks {
                     let smaller = (chosen.add(word).read() & (bit - 1)).count_ones();
                     let entry = entries.add(count + before.add(word).read() + smaller);
                     let entry = entry.cast::<u32>();
-                    let place = Place::new(row, params.tile_rows);
-                    entry.add(2 + place.group).atomic_add(1 << (8 * place.warp));
+                    let place = place(row);
+                    entry.add(2 + place / 4).atomic_add(1 << (8 * (place % 4)));
                     if placed.add(word).atomic_or(bit) & bit == 0 {
                         let page = table.add(u64::from(id)).read_constant();
                         entry.cast().write([id, page]);
@@ -111,27 +112,16 @@ impl TileBlocks {
 }
 
 impl TileBlock {
-    /// How often it stands in the list of the row of a group's warp.
+    /// How often it stands in the list of the row at a place.
     #[inline(always)]
-    pub(super) const fn times(self, group: Group, warp: u32) -> u32 {
-        self.of_group(group.nth) >> (8 * warp) & 0xff
+    pub(super) const fn times(self, place: u32) -> u32 {
+        self.of_four(place / 4) >> (8 * (place % 4)) & 0xff
     }
 
-    /// Whether a row of the `group`-th group has chosen it: then the group uses it.
+    /// The same of the four rows from place `4 four` on, a byte each.
     #[inline(always)]
-    pub(super) const fn is_used_by(self, group: u32) -> bool {
-        self.of_group(group) != 0
-    }
-
-    /// Warps of groups that do not use it.
-    #[inline(always)]
-    pub(super) fn others(self) -> u32 {
-        self.times.iter().map(|times| if *times == 0 { GROUP_WARPS } else { 0 }).sum()
-    }
-
-    #[inline(always)]
-    const fn of_group(self, group: u32) -> u32 {
-        if group == 0 { self.times[0] } else { self.times[1] }
+    pub(super) const fn of_four(self, four: u32) -> u32 {
+        if four == 0 { self.times[0] } else { self.times[1] }
     }
 }
 
@@ -180,5 +170,5 @@ unsafe fn count_before(bitmap: SharedPtr<u32>, before: SharedPtr<u32>) {
 
 // Two vectors of words are a lane's; a list has a block so often at most; and an entry is what an id may take.
 const _: () = assert!(WORDS == 8 * warp::WARP_SIZE);
-const _: () = assert!(MAX_TOPK < 256 && GROUP_WARPS == 4 && GROUPS == 2);
+const _: () = assert!(MAX_TOPK < 256 && ROWS == 8);
 const _: () = assert!(size_of::<[u32; 4]>() as u32 == AttendParams::ID_BYTES);

@@ -1,0 +1,87 @@
+use cuda_std::prelude::*;
+use cuda_std::ptx;
+
+/// What happens once for each phase of an mbarrier: when all arrivals that a phase takes have come.
+#[derive(Clone, Copy)]
+pub(super) struct Event(SharedPtr<u64>);
+
+impl Event {
+    #[inline(always)]
+    pub(super) const fn at(barrier: SharedPtr<u64>) -> Self {
+        Self(barrier)
+    }
+
+    /// One thread: makes the barrier.
+    ///
+    /// # Safety
+    ///
+    /// Its place is shared memory that nobody else touches before a barrier of the block.
+    #[inline(always)]
+    pub(super) unsafe fn init(self, arrivals: u32) {
+        // SAFETY: the caller's promise.
+        unsafe { ptx::mbarrier_init(self.0.address(), arrivals) };
+    }
+
+    /// One thread: waits until it has happened in a phase. What others did before it arrived is seen then, in shared memory and,
+    /// if they have put a fence between, in tensor memory.
+    ///
+    /// # Safety
+    ///
+    /// The barrier is made, and in that phase or the next.
+    #[inline(always)]
+    pub(super) unsafe fn wait(self, phase: u32) {
+        // SAFETY: the caller's promise.
+        while !unsafe { ptx::mbarrier_try_wait_parity(self.0.address(), phase % 2) } {}
+        ptx::tcgen05_fence_after_thread_sync();
+    }
+
+    /// One thread: arrives.
+    ///
+    /// # Safety
+    ///
+    /// The barrier is made, and its phase lacks an arrival.
+    #[inline(always)]
+    pub(super) unsafe fn arrive(self) {
+        // SAFETY: the caller's promise.
+        unsafe { ptx::mbarrier_arrive(self.0.address()) };
+    }
+
+    /// A warp: arrives once, with what all its lanes have done, to tensor memory too.
+    ///
+    /// # Safety
+    ///
+    /// As [`arrive`](Self::arrive), and all lanes come together.
+    #[inline(always)]
+    pub(super) unsafe fn arrive_as_warp(self) {
+        ptx::tcgen05_fence_before_thread_sync();
+        // SAFETY: the caller's promise.
+        unsafe {
+            warp::sync_warp(u32::MAX);
+            if warp::lane_id() == 0 {
+                self.arrive();
+            }
+        }
+    }
+
+    /// One thread: arrives when the products that it has started are done.
+    ///
+    /// # Safety
+    ///
+    /// As [`arrive`](Self::arrive).
+    #[inline(always)]
+    pub(super) unsafe fn arrive_after_products(self) {
+        // SAFETY: the caller's promise.
+        unsafe { ptx::tcgen05_commit(self.0.address()) };
+    }
+
+    /// One thread: arrives when the copies that it has started are done.
+    ///
+    /// # Safety
+    ///
+    /// As [`arrive`](Self::arrive).
+    #[inline(always)]
+    pub(super) unsafe fn arrive_after_copies(self) {
+        // SAFETY: the caller's promise.
+        unsafe { ptx::cp_async_mbarrier_arrive_noinc(self.0.address()) };
+    }
+}
