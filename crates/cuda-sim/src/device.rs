@@ -29,7 +29,7 @@ const KIB: u32 = 1024;
 const GIB: u64 = 1 << 30;
 
 /// The devices, by the name of the architecture that selects them.
-const DEVICES: [(&str, Device); 4] = [
+const DEVICES: [(&str, Device); 5] = [
     (
         "sm_80",
         Device {
@@ -73,6 +73,21 @@ const DEVICES: [(&str, Device); 4] = [
             blocks_per_multiprocessor: 32,
             l2_bytes: 126 * KIB * KIB,
             memory_bytes: 180 * GIB,
+        },
+    ),
+    (
+        "sm_103",
+        Device {
+            name: "Simulated sm_103",
+            capability: (10, 3),
+            multiprocessors: 160,
+            shared_per_block: 48 * KIB,
+            shared_per_block_optin: 227 * KIB,
+            shared_per_multiprocessor: 228 * KIB,
+            threads_per_multiprocessor: 2048,
+            blocks_per_multiprocessor: 32,
+            l2_bytes: 126 * KIB * KIB,
+            memory_bytes: 279 * GIB,
         },
     ),
     (
@@ -132,5 +147,9 @@ mod tests {
         assert!(runs.iter().all(|target| device.runs(target)));
         let not = ["sm_90a", "sm_103", "sm_120", "sm_120f", "compute_80", "sm_x"];
         assert!(!not.iter().any(|target| device.runs(target)));
+
+        let device = Device::named("sm_103").expect("it is known");
+        assert!(["sm_100", "sm_100f", "sm_103a"].iter().all(|target| device.runs(target)));
+        assert!(!["sm_100a", "sm_90a", "sm_120f"].iter().any(|target| device.runs(target)));
     }
 }

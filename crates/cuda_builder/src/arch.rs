@@ -65,6 +65,15 @@ impl Arch {
         (self == Arch::Sm90a).then_some("-mattr=+ptx81")
     }
 
+    /// The name of the processor that rustc is told, which it sets `cfg(target_feature)` by. It knows no families: code for
+    /// the one of sm_100 asks for `sm_100a`, and ptxas refuses what the others of the family do not have.
+    pub(crate) const fn rustc_cpu(self) -> &'static str {
+        match self {
+            Arch::Sm100f => Arch::Sm100a.name(),
+            _ => self.name(),
+        }
+    }
+
     /// The name that libNVVM uses: `compute_100a`.
     pub fn compute(self) -> String {
         self.name().replacen("sm_", "compute_", 1)

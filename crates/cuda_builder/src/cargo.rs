@@ -116,7 +116,7 @@ impl Package {
             .arg("--target-dir")
             .arg(target_dir)
             .arg("--")
-            .arg(format!("-Ctarget-cpu={arch}"))
+            .arg(format!("-Ctarget-cpu={}", arch.rustc_cpu()))
             .env("CARGO_ENCODED_RUSTFLAGS", Self::flags(toolchain).join("\x1f"));
         for (option, value) in PROFILE {
             cargo.env(format!("CARGO_PROFILE_RELEASE_{option}"), value);

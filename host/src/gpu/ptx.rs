@@ -14,6 +14,8 @@ pub struct Ptx {
 enum Target {
     /// Devices of exactly this compute capability: the file has instructions of this architecture alone.
     Exactly(u32, u32),
+    /// Devices of this compute capability and later ones of the same major: the file has instructions of this family alone.
+    Family(u32, u32),
     /// Devices of this compute capability and later ones.
     From(u32, u32),
 }
@@ -27,9 +29,9 @@ impl Ptx {
             text: include_str!("../../ptx/msa_sm_120.ptx"),
         },
         Self {
-            name: "msa_sm_100a",
-            target: Target::Exactly(10, 0),
-            text: include_str!("../../ptx/msa_sm_100a.ptx"),
+            name: "msa_sm_100f",
+            target: Target::Family(10, 0),
+            text: include_str!("../../ptx/msa_sm_100f.ptx"),
         },
         Self {
             name: "msa_sm_100",
@@ -75,7 +77,7 @@ impl Ptx {
             Kernel::IndexPrefillHopper | Kernel::AttendPrefillHopper => {
                 self.target == Target::Exactly(9, 0)
             }
-            Kernel::AttendPrefillBlackwell => self.target == Target::Exactly(10, 0),
+            Kernel::AttendPrefillBlackwell => self.target == Target::Family(10, 0),
             Kernel::AttendDecodeCluster => self.capability() >= (9, 0),
             _ => true,
         }
@@ -89,7 +91,8 @@ impl Ptx {
 
     /// The compute capability, major and minor, whose instructions its kernels use.
     pub fn capability(&self) -> (u32, u32) {
-        let (Target::Exactly(major, minor) | Target::From(major, minor)) = self.target;
+        let (Target::Exactly(major, minor) | Target::Family(major, minor) | Target::From(major, minor)) =
+            self.target;
         (major, minor)
     }
 
@@ -97,6 +100,7 @@ impl Ptx {
     pub fn runs_on(&self, capability: (u32, u32)) -> bool {
         match self.target {
             Target::Exactly(major, minor) => capability == (major, minor),
+            Target::Family(major, minor) => capability.0 == major && capability.1 >= minor,
             Target::From(major, minor) => capability >= (major, minor),
         }
     }
@@ -115,8 +119,8 @@ mod tests {
             ((8, 6), "msa_sm_80"),
             ((8, 9), "msa_sm_80"),
             ((9, 0), "msa_sm_90a"),
-            ((10, 0), "msa_sm_100a"),
-            ((10, 3), "msa_sm_100"),
+            ((10, 0), "msa_sm_100f"),
+            ((10, 3), "msa_sm_100f"),
             ((11, 0), "msa_sm_100"),
             ((12, 0), "msa_sm_120"),
             ((12, 1), "msa_sm_120"),

@@ -17,7 +17,7 @@ pub enum Kernel {
         /// 1 to [`PREFILL_ROWS`](AttendParams::PREFILL_ROWS)
         tile_rows: u32,
     },
-    /// `attend_prefill_blackwell`, of `msa_sm_100a.ptx`, by tiles of so many rows.
+    /// `attend_prefill_blackwell`, of `msa_sm_100f.ptx`, by tiles of so many rows.
     Blackwell {
         /// As above.
         tile_rows: u32,

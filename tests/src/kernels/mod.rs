@@ -18,7 +18,7 @@ pub const FILES: [(&str, &str); 5] = [
     ("msa_sm_80.ptx", "sm_80"),
     ("msa_sm_90a.ptx", "sm_90"),
     ("msa_sm_100.ptx", "sm_100"),
-    ("msa_sm_100a.ptx", "sm_100"),
+    ("msa_sm_100f.ptx", "sm_100"),
     ("msa_sm_120.ptx", "sm_120"),
 ];
 

@@ -16,7 +16,7 @@ use std::{
 };
 
 /// The architectures that there is a PTX for.
-const ARCHS: [Arch; 5] = [Arch::Sm80, Arch::Sm90a, Arch::Sm100, Arch::Sm100a, Arch::Sm120];
+const ARCHS: [Arch; 5] = [Arch::Sm80, Arch::Sm90a, Arch::Sm100, Arch::Sm100f, Arch::Sm120];
 
 #[derive(clap::Args)]
 pub struct Ptx {

@@ -1,7 +1,7 @@
 use crate::gpu_only;
 
 /// A warp: allocates columns of tensor memory, waiting until there are so many, and writes the address of the first to shared
-/// memory (`tcgen05.alloc`; sm_100a).
+/// memory (`tcgen05.alloc`; sm_100f).
 ///
 /// # Safety
 ///
@@ -20,7 +20,7 @@ pub unsafe fn tcgen05_alloc<const COLUMNS: u32>(place: u32) {
     }
 }
 
-/// A warp: says that the block allocates no more columns (`tcgen05.relinquish_alloc_permit`; sm_100a).
+/// A warp: says that the block allocates no more columns (`tcgen05.relinquish_alloc_permit`; sm_100f).
 ///
 /// # Safety
 ///
@@ -37,7 +37,7 @@ pub unsafe fn tcgen05_relinquish_alloc_permit() {
     }
 }
 
-/// A warp: gives columns back (`tcgen05.dealloc`; sm_100a).
+/// A warp: gives columns back (`tcgen05.dealloc`; sm_100f).
 ///
 /// # Safety
 ///

@@ -1,7 +1,7 @@
 use crate::gpu_only;
 
 /// A warp: 32 columns of its lanes of tensor memory, once they are there (`tcgen05.ld.32x32b.x32` and `tcgen05.wait::ld`;
-/// sm_100a). Lane `l` gets those of the `l`-th of the 32 lanes.
+/// sm_100f). Lane `l` gets those of the `l`-th of the 32 lanes.
 ///
 /// # Safety
 ///
@@ -35,7 +35,7 @@ pub unsafe fn tcgen05_ld_32x32b_x32(address: u32) -> [u32; 32] {
     r
 }
 
-/// A warp: 64 columns of 16 of its lanes, once they are there (`tcgen05.ld.16x128b.x16` and `tcgen05.wait::ld`; sm_100a). Two
+/// A warp: 64 columns of 16 of its lanes, once they are there (`tcgen05.ld.16x128b.x16` and `tcgen05.wait::ld`; sm_100f). Two
 /// bfloat16 in each cell are eight operands A of [`mma_m16n8k16_f32_bf16`](super::mma_m16n8k16_f32_bf16), of 16 columns each.
 ///
 /// # Safety

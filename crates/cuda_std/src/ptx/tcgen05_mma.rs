@@ -1,7 +1,7 @@
 use crate::gpu_only;
 
 /// One thread: starts `D = A B + D`, or `D = A B` where it does not add, of matrices that `instruction` tells the shapes of: D in
-/// tensor memory, A and B in shared memory, 16 columns of A and rows of B (`tcgen05.mma.kind::f16`; sm_100a).
+/// tensor memory, A and B in shared memory, 16 columns of A and rows of B (`tcgen05.mma.kind::f16`; sm_100f).
 ///
 /// # Safety
 ///

@@ -1,6 +1,6 @@
 use crate::gpu_only;
 
-/// A warp: starts to write 32 columns of its lanes of tensor memory (`tcgen05.st.32x32b.x32`; sm_100a). Lane `l` gives those of
+/// A warp: starts to write 32 columns of its lanes of tensor memory (`tcgen05.st.32x32b.x32`; sm_100f). Lane `l` gives those of
 /// the `l`-th of the 32 lanes.
 ///
 /// # Safety
@@ -32,7 +32,7 @@ pub unsafe fn tcgen05_st_32x32b_x32(address: u32, r: &[u32; 32]) {
     }
 }
 
-/// A warp: starts to write 128 columns of 16 of its lanes (`tcgen05.st.16x256b.x16`; sm_100a), which are a product of 16 by 128
+/// A warp: starts to write 128 columns of 16 of its lanes (`tcgen05.st.16x256b.x16`; sm_100f), which are a product of 16 by 128
 /// as `[8 columns][element]`, each as [`mma_m16n8k16_f32_bf16`](super::mma_m16n8k16_f32_bf16) has them.
 ///
 /// # Safety
@@ -72,7 +72,7 @@ pub unsafe fn tcgen05_st_16x256b_x16(address: u32, r: &[[f32; 4]; 16]) {
     }
 }
 
-/// A warp: waits for what it has started to write (`tcgen05.wait::st`; sm_100a).
+/// A warp: waits for what it has started to write (`tcgen05.wait::st`; sm_100f).
 ///
 /// # Safety
 ///

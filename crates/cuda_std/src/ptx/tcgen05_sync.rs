@@ -1,6 +1,6 @@
 use crate::gpu_only;
 
-/// One thread: has a barrier be arrived at once, when all products that it has started are done (`tcgen05.commit`; sm_100a).
+/// One thread: has a barrier be arrived at once, when all products that it has started are done (`tcgen05.commit`; sm_100f).
 ///
 /// # Safety
 ///
@@ -19,7 +19,7 @@ pub unsafe fn tcgen05_commit(barrier: u32) {
 }
 
 /// One thread: has what it has done to tensor memory, and waited for, come before what others do to it after they have been
-/// told (`tcgen05.fence::before_thread_sync`; sm_100a).
+/// told (`tcgen05.fence::before_thread_sync`; sm_100f).
 #[gpu_only]
 #[inline(always)]
 pub fn tcgen05_fence_before_thread_sync() {
@@ -28,7 +28,7 @@ pub fn tcgen05_fence_before_thread_sync() {
 }
 
 /// One thread: has what it does to tensor memory from here on come after what it has been told of
-/// (`tcgen05.fence::after_thread_sync`; sm_100a).
+/// (`tcgen05.fence::after_thread_sync`; sm_100f).
 #[gpu_only]
 #[inline(always)]
 pub fn tcgen05_fence_after_thread_sync() {

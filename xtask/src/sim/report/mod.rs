@@ -13,7 +13,7 @@ use self::steps::{Operator, Step};
 
 #[derive(clap::Args)]
 pub struct Report {
-    /// The device that the launches are planned for: sm_80, sm_90, sm_100 or sm_120.
+    /// The device that the launches are planned for: sm_80, sm_90, sm_100, sm_103 or sm_120.
     #[arg(long, default_value = "sm_90")]
     device: String,
     /// Run one operator alone.
