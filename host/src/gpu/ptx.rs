@@ -91,8 +91,9 @@ impl Ptx {
 
     /// The compute capability, major and minor, whose instructions its kernels use.
     pub fn capability(&self) -> (u32, u32) {
-        let (Target::Exactly(major, minor) | Target::Family(major, minor) | Target::From(major, minor)) =
-            self.target;
+        let (Target::Exactly(major, minor)
+        | Target::Family(major, minor)
+        | Target::From(major, minor)) = self.target;
         (major, minor)
     }
 

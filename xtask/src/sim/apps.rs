@@ -42,7 +42,7 @@ const APPS: [App; 2] = [
             at_random("sm_80", 1),
             in_order("sm_90"),
             at_random("sm_90", 2),
-            in_order("sm_100"),
+            in_order("sm_103"),
             at_random("sm_100", 3),
             at_random("sm_120", 4),
         ],

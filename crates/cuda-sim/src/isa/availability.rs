@@ -292,6 +292,8 @@ const REGISTERS: [(&str, Version, Target); 13] = [
 
 /// An arrival that counts for several, and may complete a phase.
 pub(super) const COUNTED_ARRIVAL: Needs = Needs { version: (7, 8), target: From(90) };
+/// The minimum or maximum of three floats.
+pub(super) const EXTREME_OF_THREE: Needs = Needs { version: (8, 8), target: From(100) };
 /// A sum of `tcgen05.mma` that is scaled first.
 pub(super) const SCALED_SUM: Needs =
     Needs { version: (8, 6), target: Only(TENSOR_5_OF_DATA_CENTRE) };

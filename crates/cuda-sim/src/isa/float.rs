@@ -1,5 +1,6 @@
 //! Floating-point arithmetic.
 
+use super::availability::{EXTREME_OF_THREE, require};
 use super::decode::Text;
 use super::lanewise::{doubles, words};
 use super::program::{Register, Source};
@@ -37,6 +38,13 @@ enum Function {
     Max {
         nan: bool,
         magnitude: bool,
+    },
+    /// The first or last of three, and whether NaN wins over numbers.
+    MinOfThree {
+        nan: bool,
+    },
+    MaxOfThree {
+        nan: bool,
     },
     Abs,
     Neg,
@@ -94,6 +102,7 @@ impl Float {
         let clamp = text.one_of(&[("sat", Clamp::Unit), ("relu", Clamp::Positive)]);
         let ty = text.ty()?;
         let rounded = rounding.is_some();
+        let of_three = ty == Type::F32 && !magnitude && text.operand_count() == 4;
         let function = match mnemonic {
             "add" => Add,
             "sub" => Sub,
@@ -101,6 +110,8 @@ impl Float {
             "fma" if rounded => Fma,
             "mad" if rounded && matches!(ty, Type::F32 | Type::F64) => Fma,
             "div" if rounded != approximate => Div,
+            "min" if of_three => MinOfThree { nan },
+            "max" if of_three => MaxOfThree { nan },
             "min" => Min { nan, magnitude },
             "max" => Max { nan, magnitude },
             "abs" => Abs,
@@ -116,7 +127,11 @@ impl Float {
             "ex2" if approximate => Exp2,
             _ => return Err(text.refuse("not simulated")),
         };
-        let is_extreme = matches!(function, Min { .. } | Max { .. });
+        let of_three = matches!(function, MinOfThree { .. } | MaxOfThree { .. });
+        if of_three {
+            require(text, EXTREME_OF_THREE)?;
+        }
+        let is_extreme = of_three || matches!(function, Min { .. } | Max { .. });
         let is_sum = matches!(function, Add | Sub | Mul | Fma);
         let takes_rounding = is_sum || matches!(function, Div | Sqrt | Reciprocal) && !approximate;
         let is_half = matches!(ty, Type::F16 | Type::F16x2 | Type::BF16 | Type::BF16x2);
@@ -152,7 +167,7 @@ impl Float {
             return Err(text.refuse("not a form that is simulated"));
         }
         let operands = match function {
-            Fma => 3,
+            Fma | MinOfThree { .. } | MaxOfThree { .. } => 3,
             Add | Sub | Mul | Div | Min { .. } | Max { .. } | CopySign => 2,
             _ => 1,
         };
@@ -232,6 +247,8 @@ impl Float {
             Reciprocal => divide_odd(1.0, a),
             Min { nan, magnitude } => extreme(a, b, nan, magnitude, |a, b| a < b),
             Max { nan, magnitude } => extreme(a, b, nan, magnitude, |a, b| a > b),
+            MinOfThree { nan } => extreme_of_three([a, b, c], nan, |a, b| a < b),
+            MaxOfThree { nan } => extreme_of_three([a, b, c], nan, |a, b| a > b),
             // What the hardware approximates is exact to the format here; a comparison with the
             // hardware is within its stated error.
             ReciprocalSqrt => 1.0 / a.sqrt(),
@@ -264,7 +281,9 @@ impl Float {
             Sqrt => double::square_root(a, rounding),
             Reciprocal => double::divide(1.0, a, rounding),
             ReciprocalSqrt => 1.0 / a.sqrt(),
-            Sin | Cos | Tanh | Log2 | Exp2 => unreachable!("decoded for narrower types alone"),
+            MinOfThree { .. } | MaxOfThree { .. } | Sin | Cos | Tanh | Log2 | Exp2 => {
+                unreachable!("decoded for narrower types alone")
+            }
         };
         value.to_bits()
     }
@@ -303,4 +322,9 @@ fn extreme(a: f64, b: f64, nan: bool, magnitude: bool, first: impl Fn(f64, f64) 
         }
     };
     if negative { -chosen } else { chosen }
+}
+
+/// The same of three.
+fn extreme_of_three([a, b, c]: [f64; 3], nan: bool, first: impl Fn(f64, f64) -> bool) -> f64 {
+    extreme(extreme(a, b, nan, false, &first), c, nan, false, first)
 }

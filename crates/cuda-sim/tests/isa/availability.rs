@@ -30,6 +30,7 @@ fn an_instruction_needs_its_version_and_target() {
         ("00000111111111", "abs.f16 h0, h1;"),
         ("11111111111111", "min.f32 w0, w1, w2;"),
         ("00000011111111", "min.NaN.f32 w0, w1, w2;"),
+        ("00000000000001", "min.f32 w0, w1, w2, w3;"),
         ("00000000001111", "min.xorsign.abs.f32 w0, w1, w2;"),
         ("00001111111111", "add.cc.u64 x0, x1, x2;"),
         ("01111111111111", "mad.lo.cc.u32 w0, w1, w2, w3;"),

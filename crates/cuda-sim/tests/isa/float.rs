@@ -164,6 +164,22 @@ fn extremes_order_zeros_and_pass_over_nan() {
             false => pick(single(a), single(b), true).into(),
         }
     });
+
+    let blackwell = ("8.8", "sm_100", "sm_100");
+    let of_three = |bits: [u64; 3], max| {
+        let numbers = bits.map(single).into_iter().filter(|value| !value.is_nan());
+        let first = |a: &f32, b: &f32| key(*a).cmp(&key(*b));
+        let picked = if max { numbers.max_by(first) } else { numbers.min_by(first) };
+        picked.map_or(0x7fff_ffff, f32::to_bits).into()
+    };
+    check_on(blackwell, "min.f32 d, a, b, c;", F32, [F32; 3], |bits| of_three(bits, false));
+    check_on(blackwell, "max.f32 d, a, b, c;", F32, [F32; 3], |bits| of_three(bits, true));
+    check_on(blackwell, "max.NaN.f32 d, a, b, c;", F32, [F32; 3], |bits| {
+        match bits.map(single).iter().any(|value| value.is_nan()) {
+            true => 0x7fff_ffff,
+            false => of_three(bits, true),
+        }
+    });
 }
 
 #[test]

@@ -208,6 +208,17 @@ pub fn check<const N: usize>(
     operands: [Kind; N],
     expected: impl Fn([u64; N]) -> u64,
 ) {
+    check_on(NEWEST, code, result, operands, expected);
+}
+
+/// [`check`] of a version, on the device that runs its target.
+pub fn check_on<const N: usize>(
+    (version, target, device): Edition,
+    code: &str,
+    result: Kind,
+    operands: [Kind; N],
+    expected: impl Fn([u64; N]) -> u64,
+) {
     let names = ["a", "b", "c", "e"];
     let mut body = String::new();
     for (index, kind) in operands.iter().enumerate() {
@@ -218,7 +229,7 @@ pub fn check<const N: usize>(
     let register = result.bits.max(16);
     let (stride, bits) = (8 * N, result.bits);
     let ptx = format!(
-        ".version 8.6\n.target sm_90a\n.address_size 64\n\
+        ".version {version}\n.target {target}\n.address_size 64\n\
          .visible .entry test(.param .u64 from_param, .param .u64 to_param)\n{{\n\
          .reg .pred p, q; .reg .b16 h<8>; .reg .b32 w<8>; .reg .b64 x<8>, from, to; .reg .b32 index, size;\n\
          .reg .b{register} d;\n\
@@ -228,7 +239,7 @@ pub fn check<const N: usize>(
          {body}{code}\nst.global.b{bits} [to], d;\nret;\n}}\n"
     );
     let cases = cases(operands);
-    let machine = machine();
+    let machine = Machine::new(Device::named(device).expect("it is known"));
     let module = machine.load(&ptx).unwrap_or_else(|error| panic!("{error}"));
     let function = module.function("test").expect("it is there");
     let upload = |values: &[u64]| {
