@@ -14,7 +14,7 @@ pub(in crate::gpu) struct Clusters {
 }
 
 impl Clusters {
-    /// As large as they can be so that all of them run at once; of one block each where even these cannot. Each has a row
+    /// As large as they can be so that all of them run at once; of one block each where even pairs cannot. Each has a row
     /// and a KV head, of which there are `items`.
     ///
     /// None if the device has no such kernel.
@@ -25,20 +25,22 @@ impl Clusters {
         }
         let fit = |splits: u32| {
             let blocks = items.saturating_mul(splits.into());
-            let is_alone = splits == 1 && blocks <= device.multiprocessors.into();
-            let (each, most) = match (is_alone, splits) {
-                (true, _) => (1, AttendParams::MAX_STAGES),
+            // Each has a multiprocessor for itself.
+            let are_alone = splits <= 2 && blocks <= device.multiprocessors.into();
+            let all_planes = (2 * topk.div_ceil(splits)).min(AttendParams::MAX_STAGES);
+            let (each, most) = match (are_alone, splits) {
+                (true, _) => (1, all_planes),
                 (false, 1) => (tuning::CLUSTER_BLOCKS, tuning::MIN_STAGES),
-                // All planes of a part.
-                _ => (
-                    tuning::CLUSTER_BLOCKS,
-                    (2 * topk.div_ceil(splits)).min(AttendParams::MAX_STAGES),
-                ),
+                _ => (tuning::CLUSTER_BLOCKS, all_planes),
             };
             let shared = |stages| AttendParams::cluster_shared_bytes(splits, topk, stages);
             let fit = Fit::new(kernel, device, each, tuning::MIN_STAGES..=most, shared).ok()?;
-            // A cluster's blocks are on multiprocessors of one group, which leaves some over: so not all are counted on.
-            let has_room = splits == 1 || blocks <= u64::from(fit.resident(device)) * 3 / 4;
+            let has_room = match splits {
+                1 => true,
+                2 => are_alone,
+                // A cluster's blocks are on multiprocessors of one group, which leaves some over: so not all are counted on.
+                _ => blocks <= u64::from(fit.resident(device)) * 3 / 4,
+            };
             (splits <= topk && has_room).then_some(Self { splits, stages: fit.stages })
         };
         let sizes = tuning::CLUSTER_SIZES.into_iter();
@@ -57,7 +59,8 @@ mod tests {
         assert_eq!([1, 8, 12].map(splits), [16; 3].map(Some));
         assert_eq!([13, 24].map(splits), [8; 2].map(Some));
         assert_eq!([25, 32, 49].map(splits), [4; 3].map(Some));
-        assert_eq!([50, 64, 9999].map(splits), [1; 3].map(Some));
+        assert_eq!([50, 64, 66].map(splits), [2; 3].map(Some));
+        assert_eq!([67, 132, 9999].map(splits), [1; 3].map(Some));
     }
 
     #[test]
@@ -66,7 +69,8 @@ mod tests {
         assert_eq!(of(&HOPPER, 1, 16), Some(Clusters { splits: 16, stages: 2 }));
         assert_eq!(of(&HOPPER, 1, 5), Some(Clusters { splits: 4, stages: 2 }));
         assert_eq!(of(&HOPPER, 32, 16), Some(Clusters { splits: 4, stages: 2 }));
-        assert_eq!(of(&HOPPER, 64, 16), Some(Clusters { splits: 1, stages: 6 }));
+        assert_eq!(of(&HOPPER, 64, 16), Some(Clusters { splits: 2, stages: 4 }));
+        assert_eq!(of(&HOPPER, 128, 16), Some(Clusters { splits: 1, stages: 6 }));
         assert_eq!(of(&HOPPER, 256, 16), Some(Clusters { splits: 1, stages: 2 }));
         assert_eq!(of(&SMALL, 1, 16), Some(Clusters { splits: 8, stages: 2 }));
         assert_eq!(of(&SMALL, 1, 64), Some(Clusters { splits: 1, stages: 2 }));
