@@ -17,6 +17,8 @@ pub enum Kernel {
     Portable,
     /// `index_prefill_hopper`, of `msa_sm_90a.ptx`.
     Hopper,
+    /// `index_prefill_blackwell`, of `msa_sm_100a.ptx`.
+    Blackwell,
 }
 
 /// How the work is split.
@@ -137,6 +139,12 @@ pub fn prefill(
             IndexParams::HOPPER_PREFILL_PAIRS,
             IndexParams::HOPPER_PREFILL_THREADS,
             IndexParams::hopper_prefill_shared_bytes,
+        ),
+        Kernel::Blackwell => (
+            "index_prefill_blackwell",
+            IndexParams::BLACKWELL_PREFILL_PAIRS,
+            IndexParams::BLACKWELL_PREFILL_THREADS,
+            IndexParams::blackwell_prefill_shared_bytes,
         ),
     };
     let params = params(&step, trace, split, pairs);
