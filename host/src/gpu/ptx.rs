@@ -75,7 +75,9 @@ impl Ptx {
             Kernel::IndexPrefillHopper | Kernel::AttendPrefillHopper => {
                 self.target == Target::Exactly(9, 0)
             }
-            Kernel::AttendPrefillBlackwell => self.target == Target::Exactly(10, 0),
+            Kernel::IndexPrefillBlackwell | Kernel::AttendPrefillBlackwell => {
+                self.target == Target::Exactly(10, 0)
+            }
             Kernel::AttendDecodeCluster => self.capability() >= (9, 0),
             _ => true,
         }
@@ -142,8 +144,9 @@ mod tests {
     fn files_that_may_be_launched_early_wait() {
         for ptx in Ptx::ALL {
             // Three kernels follow others, and one of those is there twice.
-            let hopper = usize::from(ptx.has(Kernel::IndexPrefillHopper));
-            let first = ("griddepcontrol.launch_dependents;", 3 + hopper);
+            let again = [Kernel::IndexPrefillHopper, Kernel::IndexPrefillBlackwell];
+            let again = again.into_iter().filter(|kernel| ptx.has(*kernel)).count();
+            let first = ("griddepcontrol.launch_dependents;", 3 + again);
             let second = ("griddepcontrol.wait;", 3);
             for (step, kernels) in [first, second] {
                 let expected = if ptx.has_dependent_launches() { kernels } else { 0 };

@@ -207,6 +207,11 @@ fn assert_work(launch: &Launch, step: &Step) {
             assert_covered(pairs, params.pair_tiles, IndexParams::HOPPER_PREFILL_PAIRS);
             assert!((2..=IndexParams::MAX_STAGES).contains(&params.stages));
         }
+        (Kernel::IndexPrefillBlackwell, Params::Index(params)) => {
+            assert_eq!([x, y, z], [batch * params.pair_tiles, params.splits, 1]);
+            assert_covered(pairs, params.pair_tiles, IndexParams::BLACKWELL_PREFILL_PAIRS);
+            assert!((2..=IndexParams::MAX_STAGES).contains(&params.stages));
+        }
         (Kernel::IndexMerge, Params::Index(params)) => {
             assert!([x, y, z] == [rows, heads, 1] && params.splits > 1);
         }
@@ -362,16 +367,34 @@ fn drafts_share_a_tile_until_tiles_of_one_row_occupy_the_device() {
 #[test]
 fn prefill_takes_the_instructions_that_a_device_has() {
     let step = Step { rows: 512, max_seq_length: 512, ..DECODE };
+    let portable = [Kernel::IndexPrefill, Kernel::AttendPrefill];
     for (device, expected) in [
-        (A100, Kernel::AttendPrefill),
-        (H200, Kernel::AttendPrefillHopper),
-        (B200, Kernel::AttendPrefillBlackwell),
-        (RTX_5090, Kernel::AttendPrefill),
-        (Device { capability: (12, 1), ..RTX_5090 }, Kernel::AttendPrefill),
+        (A100, portable),
+        (H200, [Kernel::IndexPrefillHopper, Kernel::AttendPrefillHopper]),
+        (B200, [Kernel::IndexPrefillBlackwell, Kernel::AttendPrefillBlackwell]),
+        (RTX_5090, portable),
+        (Device { capability: (12, 1), ..RTX_5090 }, portable),
     ] {
-        let plan = step.attend(&device, ENDLESS).expect("a sound step");
-        let kernels: Vec<_> = plan.launches().map(|launch| launch.kernel).collect();
-        assert_eq!(kernels, [expected], "{device:?}");
+        let plans = [step.index(&device, ENDLESS), step.attend(&device, ENDLESS)];
+        let first = plans.map(|plan| {
+            let plan = plan.expect("a sound step");
+            plan.launches().next().map(|launch| launch.kernel)
+        });
+        assert_eq!(first, expected.map(Some), "{device:?}");
+    }
+}
+
+/// Lists of all pairs of a tile lie in shared memory beside the keys.
+#[test]
+fn lists_that_do_not_fit_are_selected_by_smaller_tiles() {
+    let most = IndexParams::BLACKWELL_PREFILL_TOPK as usize;
+    for topk in 1..=MAX_TOPK {
+        let step = Step { rows: 512, max_seq_length: 512, topk, ..DECODE };
+        let plan = step.index(&B200, ENDLESS).expect("a sound step");
+        assert_sound(&plan, &step, &B200);
+        let is_of_blackwell =
+            plan.launches().any(|launch| launch.kernel == Kernel::IndexPrefillBlackwell);
+        assert_eq!(is_of_blackwell, topk <= most, "{topk}");
     }
 }
 
