@@ -236,6 +236,25 @@ fn prefill_selects_what_decode_does_however_it_is_split() {
     }
 }
 
+/// A key has all bits of its score. The request is one tile of every kernel, so that parts are of the same blocks.
+#[test]
+fn all_kernels_of_prefill_find_the_same_scores_to_the_bit() {
+    let recipe = |values| Recipe {
+        values,
+        selection: selection(5, 1, 1, IdOrder::Score),
+        ..exact(11, 4, &[(25, 3000)])
+    };
+    let normal = recipe(Recipe::default().values).trace();
+    for trace in [normal, with_hostile_keys(recipe(Values::SmallIntegers).trace())] {
+        let keys = ALL.map(|kernel| {
+            let split = Split { splits: 2, stages: 2 };
+            let target = target_of(kernel);
+            run_prefill(kernel, &trace, 0, target, split, Order::Random(4)).partial_keys
+        });
+        assert!(keys.windows(2).all(|two| two[0] == two[1]));
+    }
+}
+
 #[test]
 fn lists_of_every_length_and_order_are_right() {
     for (seed, (topk, init_blocks, local_blocks)) in (0..).zip([
