@@ -1,4 +1,4 @@
-//! How Hopper's matrix instructions are told of a tile in shared memory.
+//! How Hopper's and Blackwell's matrix instructions are told of a tile in shared memory.
 
 use cuda_std::prelude::*;
 use msa_abi::BLOCK;
@@ -17,3 +17,25 @@ pub(crate) const fn of(row: SharedPtr<Chunk>) -> u64 {
     const EIGHT_ROWS: u64 = (1024 >> 4) << 32;
     SWIZZLE_128 | EIGHT_ROWS | NEXT_PANEL << 16 | (row.address() >> 4) as u64
 }
+
+/// The same for Blackwell's instructions.
+#[cfg(any(not(target_arch = "nvptx64"), target_feature = "sm_100a"))]
+#[inline(always)]
+pub(crate) const fn of_blackwell(row: SharedPtr<Chunk>) -> u64 {
+    const VERSION: u64 = 1 << 46;
+    of(row) | VERSION
+}
+
+/// From the first 16 elements of a tile's rows to those of the `step`-th step of a product over rows.
+#[cfg(any(not(target_arch = "nvptx64"), target_feature = "sm_100a"))]
+#[inline(always)]
+pub(crate) const fn elements_on(step: u32) -> u64 {
+    const NEXT: u64 = 32 >> 4;
+    (step / 4) as u64 * NEXT_PANEL + (step % 4) as u64 * NEXT
+}
+
+/// What Blackwell's instructions are told of their product: bfloat16 with sums in f32, of 128 rows of A with the rows of a
+/// block.
+#[cfg(any(not(target_arch = "nvptx64"), target_feature = "sm_100a"))]
+pub(crate) const PRODUCT_OF_ROWS: u32 =
+    1 << 4 | 1 << 7 | 1 << 10 | (BLOCK as u32 / 8) << 17 | (128 / 16) << 24;

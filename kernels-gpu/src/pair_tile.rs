@@ -12,7 +12,7 @@ pub(crate) struct PairTile {
     /// The first of them, counted from the request's first row.
     first: u32,
     /// Pairs that the tile has.
-    len: u32,
+    pub(crate) len: u32,
     index_heads: u32,
 }
 

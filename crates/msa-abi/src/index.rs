@@ -2,20 +2,22 @@ use crate::{BLOCK, BatchParams, CacheParams, DevicePtr, HEAD_DIM, IdOrder};
 
 /// Parameters of the kernels that score blocks.
 ///
-/// `index_decode` writes scores, from which [`block_topk`](crate::BlockTopkParams) selects. `index_prefill` and
-/// `index_prefill_hopper` select on the way; where the keys of a row are split, `index_merge` follows it and selects from what each part has
-/// selected.
+/// `index_decode` writes scores, from which [`block_topk`](crate::BlockTopkParams) selects. `index_prefill`,
+/// `index_prefill_hopper` and `index_prefill_blackwell` select on the way; where the keys of a row are split, `index_merge`
+/// follows and selects from what each part has selected.
 ///
 /// | kernel | grid | block | dynamic shared memory |
 /// | --- | --- | --- | --- |
 /// | `index_decode` | `(batch * pair_tiles, splits)` | [`THREADS`](Self::THREADS) | [`decode_shared_bytes`](Self::decode_shared_bytes) |
 /// | `index_prefill` | `(batch * pair_tiles, splits)` | [`THREADS`](Self::THREADS) | [`prefill_shared_bytes`](Self::prefill_shared_bytes) |
 /// | `index_prefill_hopper`: the same, on compute capability 9.0 | the same | [`HOPPER_PREFILL_THREADS`](Self::HOPPER_PREFILL_THREADS) | [`hopper_prefill_shared_bytes`](Self::hopper_prefill_shared_bytes) |
+/// | `index_prefill_blackwell`: the same, on compute capability 10.0, of up to [`BLACKWELL_PREFILL_TOPK`](Self::BLACKWELL_PREFILL_TOPK) ids | the same | [`BLACKWELL_PREFILL_THREADS`](Self::BLACKWELL_PREFILL_THREADS) | [`blackwell_prefill_shared_bytes`](Self::blackwell_prefill_shared_bytes) |
 /// | `index_merge`, if `splits > 1` | `(rows, index_heads)` | [`MERGE_THREADS`](Self::MERGE_THREADS) | none |
 ///
 /// A *pair* is a row and an index head: pair `row * index_heads + head`, counted from the request's first row. A tile
-/// has [`DECODE_PAIRS`](Self::DECODE_PAIRS), [`PREFILL_PAIRS`](Self::PREFILL_PAIRS) or
-/// [`HOPPER_PREFILL_PAIRS`](Self::HOPPER_PREFILL_PAIRS) successive pairs of a request, as the kernel's name tells.
+/// has [`DECODE_PAIRS`](Self::DECODE_PAIRS), [`PREFILL_PAIRS`](Self::PREFILL_PAIRS),
+/// [`HOPPER_PREFILL_PAIRS`](Self::HOPPER_PREFILL_PAIRS) or [`BLACKWELL_PREFILL_PAIRS`](Self::BLACKWELL_PREFILL_PAIRS)
+/// successive pairs of a request, as the kernel's name tells.
 /// What is selected does not depend on the kernel, `splits` or `stages`. Any number of splits will do, also more than there are
 /// blocks; no horizon has more than [`MAX_BLOCKS`](crate::MAX_BLOCKS) of these.
 ///
@@ -87,6 +89,21 @@ impl IndexParams {
     /// Bytes of a stage's barriers in `index_prefill_hopper`.
     pub const STAGE_BARRIER_BYTES: u32 = 24;
 
+    /// Threads of a block of `index_prefill_blackwell`: one for each pair of the tile, and four warps that copy or start products.
+    pub const BLACKWELL_PREFILL_THREADS: u32 = Self::BLACKWELL_PREFILL_PAIRS + 128;
+
+    /// Pairs of a tile of `index_prefill_blackwell`: four groups, whose queries take half of tensor memory.
+    pub const BLACKWELL_PREFILL_PAIRS: u32 = 512;
+
+    /// Most ids that `index_prefill_blackwell` selects: of more there would be room for one stage alone.
+    pub const BLACKWELL_PREFILL_TOPK: u32 = 40;
+
+    /// Bytes of a stage's barriers in `index_prefill_blackwell`.
+    pub const BLACKWELL_STAGE_BARRIER_BYTES: u32 = 16;
+
+    /// Bytes that `index_prefill_blackwell` has besides: barriers, of each group two and of all three; and an address.
+    pub const BLACKWELL_PREFILL_BYTES: u32 = (Self::BLACKWELL_PREFILL_PAIRS / 128 * 2 + 3) * 8 + 8;
+
     /// Most stages.
     pub const MAX_STAGES: u32 = 6;
 
@@ -123,6 +140,13 @@ impl IndexParams {
     pub const fn hopper_prefill_shared_bytes(topk: u32, stages: u32) -> u32 {
         stages * (Self::PREFILL_STAGE_BYTES + Self::STAGE_BARRIER_BYTES)
             + Self::HOPPER_PREFILL_PAIRS * Self::hopper_pair_bytes(topk)
+    }
+
+    /// Dynamic shared memory of a launch of `index_prefill_blackwell`, in bytes.
+    pub const fn blackwell_prefill_shared_bytes(topk: u32, stages: u32) -> u32 {
+        stages * (Self::PREFILL_STAGE_BYTES + Self::BLACKWELL_STAGE_BARRIER_BYTES)
+            + topk * Self::BLACKWELL_PREFILL_PAIRS * size_of::<u64>() as u32
+            + Self::BLACKWELL_PREFILL_BYTES
     }
 }
 

@@ -2,7 +2,7 @@ use std::ffi::{CStr, c_char, c_int};
 
 use super::driver::{check, cuCtxGetDevice, cuDeviceGetAttribute, cuDeviceGetName};
 use crate::Error;
-use crate::gpu::Device;
+use crate::gpu::{Device, Ptx};
 
 /// The device of the context that was current.
 #[derive(Clone, Copy, Debug)]
@@ -44,8 +44,10 @@ impl CurrentDevice {
         // SAFETY: the buffer has the length that is given, which the driver heeds.
         let got = unsafe { cuDeviceGetName(room, name.len() as c_int, device) };
         check("cuDeviceGetName", of, got)?;
+        let capability = (attribute(CAPABILITY.0)?, attribute(CAPABILITY.1)?);
         let plan = Device {
-            capability: (attribute(CAPABILITY.0)?, attribute(CAPABILITY.1)?),
+            capability,
+            ptx: Ptx::for_device(capability)?,
             multiprocessors: attribute(MULTIPROCESSORS)?,
             shared_per_block_optin: attribute(SHARED_PER_BLOCK_OPTIN)?,
             shared_per_multiprocessor: attribute(SHARED_PER_MULTIPROCESSOR)?,

@@ -20,7 +20,6 @@ use crate::{Dispatch, Error, Route};
 #[derive(Debug)]
 pub struct Kernels {
     device: CurrentDevice,
-    ptx: Ptx,
     /// In the order of [`Kernel::ALL`]; none where the PTX has none.
     functions: Vec<Option<Function>>,
     // The functions are its.
@@ -33,8 +32,7 @@ impl Kernels {
     /// # Errors
     /// If no context is current, the device is too old, or its driver cannot compile the kernels.
     pub fn load() -> Result<Self, Error> {
-        let device = CurrentDevice::new()?;
-        Self::of_device(device, Ptx::for_device(device.plan.capability)?)
+        Self::of_device(CurrentDevice::new()?)
     }
 
     /// Loads these kernels, whatever else the current context's device runs.
@@ -42,16 +40,17 @@ impl Kernels {
     /// # Errors
     /// If no context is current, the device does not run them, or its driver cannot compile them.
     pub fn load_ptx(ptx: Ptx) -> Result<Self, Error> {
-        let device = CurrentDevice::new()?;
+        let mut device = CurrentDevice::new()?;
         let (major, minor) = device.plan.capability;
-        match ptx.runs_on((major, minor)) {
-            true => Self::of_device(device, ptx),
-            false => Err(Error::UnsupportedDevice { major, minor, ptx: ptx.name() }),
+        if !ptx.runs_on((major, minor)) {
+            return Err(Error::UnsupportedDevice { major, minor, ptx: ptx.name() });
         }
+        device.plan.ptx = ptx;
+        Self::of_device(device)
     }
 
-    fn of_device(mut device: CurrentDevice, ptx: Ptx) -> Result<Self, Error> {
-        device.plan.capability = ptx.capability();
+    fn of_device(mut device: CurrentDevice) -> Result<Self, Error> {
+        let ptx = device.plan.ptx;
         let module = Module::load(&ptx)?;
         let most = device.plan.shared_per_block_optin;
         let functions = Kernel::ALL.into_iter().map(|kernel| match ptx.has(kernel) {
@@ -65,7 +64,7 @@ impl Kernels {
             device.plan.max_cluster =
                 function.max_cluster(kernel, AttendParams::THREADS, shared)?;
         }
-        Ok(Self { device, ptx, functions, _module: module })
+        Ok(Self { device, functions, _module: module })
     }
 
     /// What plans are made for.
@@ -80,7 +79,7 @@ impl Kernels {
 
     /// What steps of a route are run by.
     pub fn dispatch(&self, route: Route) -> Dispatch {
-        Dispatch { backend: "cuda", tier: self.ptx.name(), route }
+        Dispatch { backend: "cuda", tier: self.device.plan.ptx.name(), route }
     }
 
     /// Enqueues the indexer on a stream: writes `block_ids`, i32 `[index_heads, rows, topk]`, dense.
@@ -204,7 +203,9 @@ impl Kernels {
     }
 
     fn function(&self, kernel: Kernel) -> Result<Function, Error> {
-        self.functions[kernel as usize]
-            .ok_or_else(|| Error::NoKernel { ptx: self.ptx.name(), kernel: kernel.name() })
+        self.functions[kernel as usize].ok_or_else(|| Error::NoKernel {
+            ptx: self.device.plan.ptx.name(),
+            kernel: kernel.name(),
+        })
     }
 }

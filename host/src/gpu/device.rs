@@ -6,8 +6,10 @@ use super::{Kernel, Ptx};
 /// What a plan has to know of a GPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Device {
-    /// Compute capability, major and minor; that of the kernels, where these are older than they need be.
+    /// Compute capability, major and minor.
     pub capability: (u32, u32),
+    /// The kernels that are loaded on it: plans use what these have.
+    pub ptx: Ptx,
     /// Streaming multiprocessors.
     pub multiprocessors: u32,
     /// Bytes of shared memory that a block may ask for.
@@ -37,14 +39,14 @@ impl Device {
         share.saturating_sub(Self::RESERVED_SHARED).min(self.shared_per_block_optin)
     }
 
-    /// Whether it runs a kernel.
+    /// Whether a kernel is loaded.
     pub(super) fn has(&self, kernel: Kernel) -> bool {
-        Ptx::for_device(self.capability).is_ok_and(|ptx| ptx.has(kernel))
+        self.ptx.has(kernel)
     }
 
-    /// Whether the kernels that it runs can begin while those before them end.
+    /// Whether the kernels that are loaded can begin while those before them end.
     pub(super) fn has_dependent_launches(&self) -> bool {
-        Ptx::for_device(self.capability).is_ok_and(|ptx| ptx.has_dependent_launches())
+        self.ptx.has_dependent_launches()
     }
 }
 
@@ -52,6 +54,7 @@ impl Device {
 #[cfg(test)]
 pub(super) const HOPPER: Device = Device {
     capability: (9, 0),
+    ptx: Ptx::SM_90A,
     multiprocessors: 132,
     shared_per_block_optin: 227 << 10,
     shared_per_multiprocessor: 228 << 10,
@@ -62,6 +65,7 @@ pub(super) const HOPPER: Device = Device {
 #[cfg(test)]
 pub(super) const SMALL: Device = Device {
     capability: (12, 0),
+    ptx: Ptx::SM_120,
     multiprocessors: 170,
     shared_per_block_optin: 99 << 10,
     shared_per_multiprocessor: 100 << 10,

@@ -12,6 +12,8 @@ pub enum Kernel {
     IndexPrefill,
     /// The same by the matrix instructions of compute capability 9.0.
     IndexPrefillHopper,
+    /// The same by those of compute capability 10.0.
+    IndexPrefillBlackwell,
     /// Selects from what parts of a row's blocks have selected.
     IndexMerge,
     /// Attends to few new tokens of each request.
@@ -32,11 +34,12 @@ pub enum Kernel {
 
 impl Kernel {
     /// All kernels, in the order of their declaration.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::IndexDecode,
         Self::BlockTopk,
         Self::IndexPrefill,
         Self::IndexPrefillHopper,
+        Self::IndexPrefillBlackwell,
         Self::IndexMerge,
         Self::AttendDecode,
         Self::AttendCombine,
@@ -54,6 +57,7 @@ impl Kernel {
             Self::BlockTopk => "block_topk",
             Self::IndexPrefill => "index_prefill",
             Self::IndexPrefillHopper => "index_prefill_hopper",
+            Self::IndexPrefillBlackwell => "index_prefill_blackwell",
             Self::IndexMerge => "index_merge",
             Self::AttendDecode => "attend_decode",
             Self::AttendCombine => "attend_combine",

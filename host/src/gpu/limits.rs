@@ -1,9 +1,9 @@
-use msa_abi::{IndexParams, MAX_SPECULATIVE};
+use msa_abi::MAX_SPECULATIVE;
 
 use super::Device;
 use super::plan::attention::partial_bytes;
 use super::plan::clusters::Clusters;
-use super::plan::indexer::{most_prefill_splits, score_stride};
+use super::plan::indexer::{most_prefill_pairs, most_prefill_splits, score_stride};
 use super::plan::tuning;
 use super::workspace::rounded;
 
@@ -47,8 +47,7 @@ pub fn indexer_workspace_bytes(limits: &Limits, device: &Device) -> usize {
         false => 0,
         true => {
             // Where tiles are split, their parts are no more than the device holds at a time.
-            let resident = tuning::INDEX_BLOCKS.saturating_mul(device.multiprocessors);
-            let of_tiles = product([resident, IndexParams::PREFILL_PAIRS, topk, 1]);
+            let of_tiles = product([device.multiprocessors, most_prefill_pairs(device), topk, 1]);
             let splits = most_prefill_splits(table_width);
             let of_rows = product([splits, kv_heads, limits.rows, topk]);
             if splits > 1 { of_tiles.min(of_rows) } else { 0 }

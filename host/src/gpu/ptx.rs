@@ -1,8 +1,10 @@
+use std::fmt;
+
 use super::Kernel;
 use crate::Error;
 
 /// The kernels as PTX for one architecture, embedded in the library.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Ptx {
     name: &'static str,
     target: Target,
@@ -22,33 +24,43 @@ enum Target {
 
 impl Ptx {
     /// All files, the newest first.
-    pub const ALL: [Self; 5] = [
-        Self {
-            name: "msa_sm_120",
-            target: Target::From(12, 0),
-            text: include_str!("../../ptx/msa_sm_120.ptx"),
-        },
-        Self {
-            name: "msa_sm_100f",
-            target: Target::Family(10, 0),
-            text: include_str!("../../ptx/msa_sm_100f.ptx"),
-        },
-        Self {
-            name: "msa_sm_100",
-            target: Target::From(10, 0),
-            text: include_str!("../../ptx/msa_sm_100.ptx"),
-        },
-        Self {
-            name: "msa_sm_90a",
-            target: Target::Exactly(9, 0),
-            text: include_str!("../../ptx/msa_sm_90a.ptx"),
-        },
-        Self {
-            name: "msa_sm_80",
-            target: Target::From(8, 0),
-            text: include_str!("../../ptx/msa_sm_80.ptx"),
-        },
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::SM_120, Self::SM_100F, Self::SM_100, Self::SM_90A, Self::SM_80];
+
+    /// For devices of compute capability 12.0 and later.
+    pub const SM_120: Self = Self {
+        name: "msa_sm_120",
+        target: Target::From(12, 0),
+        text: include_str!("../../ptx/msa_sm_120.ptx"),
+    };
+
+    /// For devices of compute capability 10.x, with tensor memory.
+    pub const SM_100F: Self = Self {
+        name: "msa_sm_100f",
+        target: Target::Family(10, 0),
+        text: include_str!("../../ptx/msa_sm_100f.ptx"),
+    };
+
+    /// For devices of compute capability 10.0 and later.
+    pub const SM_100: Self = Self {
+        name: "msa_sm_100",
+        target: Target::From(10, 0),
+        text: include_str!("../../ptx/msa_sm_100.ptx"),
+    };
+
+    /// For devices of compute capability 9.0 alone.
+    pub const SM_90A: Self = Self {
+        name: "msa_sm_90a",
+        target: Target::Exactly(9, 0),
+        text: include_str!("../../ptx/msa_sm_90a.ptx"),
+    };
+
+    /// For devices of compute capability 8.0 and later.
+    pub const SM_80: Self = Self {
+        name: "msa_sm_80",
+        target: Target::From(8, 0),
+        text: include_str!("../../ptx/msa_sm_80.ptx"),
+    };
 
     /// The newest file that devices of a compute capability, major and minor, run.
     ///
@@ -77,7 +89,9 @@ impl Ptx {
             Kernel::IndexPrefillHopper | Kernel::AttendPrefillHopper => {
                 self.target == Target::Exactly(9, 0)
             }
-            Kernel::AttendPrefillBlackwell => self.target == Target::Family(10, 0),
+            Kernel::IndexPrefillBlackwell | Kernel::AttendPrefillBlackwell => {
+                self.target == Target::Family(10, 0)
+            }
             Kernel::AttendDecodeCluster => self.capability() >= (9, 0),
             _ => true,
         }
@@ -104,6 +118,12 @@ impl Ptx {
             Target::Family(major, minor) => capability.0 == major && capability.1 >= minor,
             Target::From(major, minor) => capability >= (major, minor),
         }
+    }
+}
+
+impl fmt::Debug for Ptx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Ptx").field(&self.name).finish()
     }
 }
 
@@ -147,8 +167,9 @@ mod tests {
     fn files_that_may_be_launched_early_wait() {
         for ptx in Ptx::ALL {
             // Three kernels follow others, and one of those is there twice.
-            let hopper = usize::from(ptx.has(Kernel::IndexPrefillHopper));
-            let first = ("griddepcontrol.launch_dependents;", 3 + hopper);
+            let again = [Kernel::IndexPrefillHopper, Kernel::IndexPrefillBlackwell];
+            let again = again.into_iter().filter(|kernel| ptx.has(*kernel)).count();
+            let first = ("griddepcontrol.launch_dependents;", 3 + again);
             let second = ("griddepcontrol.wait;", 3);
             for (step, kernels) in [first, second] {
                 let expected = if ptx.has_dependent_launches() { kernels } else { 0 };

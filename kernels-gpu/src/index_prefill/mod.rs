@@ -16,8 +16,10 @@
 //!
 //! A block's score is computed as by [`index_decode`](crate::index_decode), and so has the same bits.
 
+// Instructions of these architectures alone.
+#[cfg(any(not(target_arch = "nvptx64"), target_feature = "sm_100a"))]
+pub mod blackwell;
 mod heap;
-// Instructions of this architecture alone.
 #[cfg(any(not(target_arch = "nvptx64"), target_feature = "sm_90a"))]
 pub mod hopper;
 mod selection;

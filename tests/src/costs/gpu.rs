@@ -8,6 +8,7 @@ use super::{Cost, CostError, Least};
 pub(super) struct Gpu {
     machine: Machine,
     module: Module,
+    ptx: Ptx,
 }
 
 impl Gpu {
@@ -17,7 +18,7 @@ impl Gpu {
         let ptx = Ptx::for_device(machine.device().capability).expect("it is from 8.0 on");
         let module = machine.load(ptx.text());
         let module = module.unwrap_or_else(|error| panic!("{}: {error}", ptx.name()));
-        Self { machine, module }
+        Self { machine, module, ptx }
     }
 
     /// A tensor, on the device.
@@ -87,6 +88,7 @@ impl Gpu {
         let device = self.machine.device();
         gpu::Device {
             capability: device.capability,
+            ptx: self.ptx,
             multiprocessors: device.multiprocessors,
             shared_per_block_optin: device.shared_per_block_optin,
             shared_per_multiprocessor: device.shared_per_multiprocessor,

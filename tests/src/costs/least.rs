@@ -56,10 +56,16 @@ impl Least {
                 Self::of_scoring(&requests, heads, IndexParams::DECODE_PAIRS, lengths + scores())
             }
             (Kernel::BlockTopk, Params::BlockTopk(_)) => Self::bytes(lengths + scores() + ids),
-            (Kernel::IndexPrefill | Kernel::IndexPrefillHopper, Params::Index(params)) => {
-                let pairs = match launch.kernel {
-                    Kernel::IndexPrefill => IndexParams::PREFILL_PAIRS,
-                    _ => IndexParams::HOPPER_PREFILL_PAIRS,
+            (
+                kernel @ (Kernel::IndexPrefill
+                | Kernel::IndexPrefillHopper
+                | Kernel::IndexPrefillBlackwell),
+                Params::Index(params),
+            ) => {
+                let pairs = match kernel {
+                    Kernel::IndexPrefillBlackwell => IndexParams::BLACKWELL_PREFILL_PAIRS,
+                    Kernel::IndexPrefillHopper => IndexParams::HOPPER_PREFILL_PAIRS,
+                    _ => IndexParams::PREFILL_PAIRS,
                 };
                 // An id, or the key of what a part has selected.
                 let result =

@@ -3,7 +3,7 @@
 use cuda_sim::fault::Fault;
 use cuda_sim::{Launch, Machine, Order};
 use msa::gpu::{
-    AttentionOperands, Batch, Device, DeviceCheck, DeviceTensor, IndexerOperands, Workspace,
+    AttentionOperands, Batch, Device, DeviceCheck, DeviceTensor, IndexerOperands, Ptx, Workspace,
 };
 use msa::{Error, Selection};
 use msa_abi::CheckReport;
@@ -126,6 +126,7 @@ fn planned_for(machine: &Machine) -> Device {
     let device = machine.device();
     Device {
         capability: device.capability,
+        ptx: Ptx::for_device(device.capability).expect("it is from 8.0 on"),
         multiprocessors: device.multiprocessors,
         shared_per_block_optin: device.shared_per_block_optin,
         shared_per_multiprocessor: device.shared_per_multiprocessor,

@@ -17,6 +17,8 @@ pub enum Kernel {
     Portable,
     /// `index_prefill_hopper`, of `msa_sm_90a.ptx`.
     Hopper,
+    /// `index_prefill_blackwell`, of `msa_sm_100f.ptx`.
+    Blackwell,
 }
 
 /// How the work is split.
@@ -44,6 +46,9 @@ pub struct Scored {
 pub struct Selected {
     /// i32 `[index_heads, rows, topk]`
     pub block_ids: Tensor<i32, 3>,
+    /// u64 `[splits * index_heads, rows, topk]`, what each part has selected, by ascending key; not of padding, and not where
+    /// the work is not split
+    pub partial_keys: Tensor<u64, 3>,
     /// What each launch cost.
     pub counters: Vec<Counters>,
 }
@@ -138,6 +143,12 @@ pub fn prefill(
             IndexParams::HOPPER_PREFILL_THREADS,
             IndexParams::hopper_prefill_shared_bytes,
         ),
+        Kernel::Blackwell => (
+            "index_prefill_blackwell",
+            IndexParams::BLACKWELL_PREFILL_PAIRS,
+            IndexParams::BLACKWELL_PREFILL_THREADS,
+            IndexParams::blackwell_prefill_shared_bytes,
+        ),
     };
     let params = params(&step, trace, split, pairs);
     let launch = Launch {
@@ -155,7 +166,16 @@ pub fn prefill(
         };
         counters.push(step.launch("index_merge", &launch, order, &params)?);
     }
-    Ok(Selected { block_ids: ids(&step, &params), counters })
+    let partial_keys = partial_keys(&step, &params);
+    Ok(Selected { block_ids: ids(&step, &params), partial_keys, counters })
+}
+
+fn partial_keys(step: &Step, params: &IndexParams) -> Tensor<u64, 3> {
+    let [lines, rows, topk] =
+        [params.splits * params.index_heads, params.batch.rows, params.topk].map(|n| n as usize);
+    let mut keys = step.download(params.partial_keys, lines * rows * topk);
+    keys.chunks_mut(topk).for_each(<[u64]>::sort_unstable);
+    Tensor::new([lines, rows, topk], keys)
 }
 
 /// What all kernels are given; the scores are missing.

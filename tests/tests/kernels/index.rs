@@ -4,13 +4,22 @@ use cuda_sim::Order;
 use half::bf16;
 use msa::trace::{BlockIds, Tensor, Trace};
 use msa::{BLOCK, HEAD_DIM, IdOrder, Selection};
+use msa_abi::IndexParams;
 use msa_tests::check::wrong_lists;
 use msa_tests::generate::{Recipe, Request, Values};
 use msa_tests::kernels::FILES;
 use msa_tests::kernels::index::{Kernel, Scored, Selected, Split, UNWRITTEN, decode, prefill};
 use msa_tests::oracle;
 
-const BOTH: [Kernel; 2] = [Kernel::Portable, Kernel::Hopper];
+const ALL: [Kernel; 3] = [Kernel::Portable, Kernel::Hopper, Kernel::Blackwell];
+
+/// A file that has the kernel, and its device.
+fn target_of(kernel: Kernel) -> (&'static str, &'static str) {
+    match kernel {
+        Kernel::Portable | Kernel::Hopper => FILES[1],
+        Kernel::Blackwell => FILES[3],
+    }
+}
 
 fn requests(requests: &[(usize, usize)]) -> Vec<Request> {
     requests.iter().map(|(new_tokens, cached)| Request::new(*new_tokens, *cached)).collect()
@@ -195,11 +204,13 @@ fn prefill_is_right_on_every_device() {
         run_prefill(kernel, &normal, 3, target, Split { splits: 1, stages: 2 }, Order::InTurn);
         run_prefill(kernel, &exact, 2, target, Split { splits: 3, stages: 2 }, order);
     }
-    let kernel = Kernel::Hopper;
-    run_prefill(kernel, &normal, 3, FILES[1], Split { splits: 1, stages: 2 }, Order::InTurn);
-    for seed in 0..3 {
-        let order = Order::Random(seed);
-        run_prefill(kernel, &exact, 2, FILES[1], Split { splits: 3, stages: 2 }, order);
+    for kernel in [Kernel::Hopper, Kernel::Blackwell] {
+        let target = target_of(kernel);
+        run_prefill(kernel, &normal, 3, target, Split { splits: 1, stages: 2 }, Order::InTurn);
+        for seed in 0..3 {
+            let order = Order::Random(seed);
+            run_prefill(kernel, &exact, 2, target, Split { splits: 3, stages: 2 }, order);
+        }
     }
 }
 
@@ -214,14 +225,33 @@ fn prefill_selects_what_decode_does_however_it_is_split() {
     let trace = recipe.trace();
     let scored = run_decode(&trace, 0, FILES[1], Split { splits: 1, stages: 2 }, Order::InTurn);
     for (splits, stages) in [(1, 1), (1, 6), (2, 3), (3, 4), (5, 5), (7, 2), (60, 1)] {
-        for kernel in BOTH {
-            // A block of the one has at least two stages, and room for five.
-            let stages = if kernel == Kernel::Hopper { stages.clamp(2, 5) } else { stages };
+        for kernel in ALL {
+            // Blocks of others have at least two stages, and room for five.
+            let stages = if kernel == Kernel::Portable { stages } else { stages.clamp(2, 5) };
             let split = Split { splits, stages };
             let order = Order::Random(splits.into());
-            let selected = run_prefill(kernel, &trace, 0, FILES[1], split, order);
+            let selected = run_prefill(kernel, &trace, 0, target_of(kernel), split, order);
             assert_eq!(selected.block_ids, scored.block_ids, "{kernel:?}, {split:?}");
         }
+    }
+}
+
+/// A key has all bits of its score. The request is one tile of every kernel, so that parts are of the same blocks.
+#[test]
+fn all_kernels_of_prefill_find_the_same_scores_to_the_bit() {
+    let recipe = |values| Recipe {
+        values,
+        selection: selection(5, 1, 1, IdOrder::Score),
+        ..exact(11, 4, &[(25, 3000)])
+    };
+    let normal = recipe(Recipe::default().values).trace();
+    for trace in [normal, with_hostile_keys(recipe(Values::SmallIntegers).trace())] {
+        let keys = ALL.map(|kernel| {
+            let split = Split { splits: 2, stages: 2 };
+            let target = target_of(kernel);
+            run_prefill(kernel, &trace, 0, target, split, Order::Random(4)).partial_keys
+        });
+        assert!(keys.windows(2).all(|two| two[0] == two[1]));
     }
 }
 
@@ -233,6 +263,7 @@ fn lists_of_every_length_and_order_are_right() {
         (3, 1, 1),
         (16, 0, 0),
         (33, 2, 9),
+        (40, 0, 1),
         (64, 0, 1),
         (64, 99, 0),
     ]) {
@@ -243,8 +274,12 @@ fn lists_of_every_length_and_order_are_right() {
             };
             for splits in [1, 4] {
                 let split = Split { splits, stages: 2 };
-                for kernel in BOTH {
-                    run_prefill(kernel, &recipe.trace(), 1, FILES[1], split, Order::Random(seed));
+                for kernel in ALL {
+                    let most = IndexParams::BLACKWELL_PREFILL_TOPK as usize;
+                    if kernel != Kernel::Blackwell || topk <= most {
+                        let (trace, target) = (recipe.trace(), target_of(kernel));
+                        run_prefill(kernel, &trace, 1, target, split, Order::Random(seed));
+                    }
                 }
             }
         }
@@ -258,8 +293,15 @@ fn padding_selects_nothing_whoever_else_is_there() {
         for (splits, id_order) in [(1, IdOrder::Score), (3, IdOrder::Ascending)] {
             let recipe = Recipe { selection: selection(40, 0, 1, id_order), ..exact(8, 2, batch) };
             let split = Split { splits, stages: 2 };
-            for kernel in BOTH {
-                run_prefill(kernel, &recipe.trace(), 300, FILES[1], split, Order::Random(1));
+            for kernel in ALL {
+                run_prefill(
+                    kernel,
+                    &recipe.trace(),
+                    300,
+                    target_of(kernel),
+                    split,
+                    Order::Random(1),
+                );
             }
             run_decode(&recipe.trace(), 300, FILES[1], split, Order::Random(2));
         }
@@ -289,8 +331,8 @@ fn no_row_of_prefill_sees_a_later_key() {
     };
     for splits in [1, 2] {
         let split = Split { splits, stages: 2 };
-        for kernel in BOTH {
-            run_prefill(kernel, &recipe.trace(), 0, FILES[1], split, Order::InTurn);
+        for kernel in ALL {
+            run_prefill(kernel, &recipe.trace(), 0, target_of(kernel), split, Order::InTurn);
         }
     }
 }
@@ -305,8 +347,15 @@ fn prefill_of_several_heads_and_layers_is_right() {
             ..exact(seed, index_heads, &[(70, 700), (0, 9), (2, 126), (1, 383)])
         };
         let split = Split { splits: 1 + seed as u32 % 2, stages: 3 };
-        for kernel in BOTH {
-            run_prefill(kernel, &recipe.trace(), 200, FILES[1], split, Order::Random(seed));
+        for kernel in ALL {
+            run_prefill(
+                kernel,
+                &recipe.trace(),
+                200,
+                target_of(kernel),
+                split,
+                Order::Random(seed),
+            );
         }
     }
 }
@@ -316,8 +365,8 @@ fn prefill_passes_over_keys_that_are_no_numbers() {
     for seed in 0..3 {
         let trace = with_hostile_keys(exact(seed, 2, &[(75, 2000), (10, 500)]).trace());
         let split = Split { splits: 1 + seed as u32, stages: 2 };
-        for kernel in BOTH {
-            run_prefill(kernel, &trace, 1, FILES[1], split, Order::Random(seed));
+        for kernel in ALL {
+            run_prefill(kernel, &trace, 1, target_of(kernel), split, Order::Random(seed));
         }
     }
 }
@@ -332,8 +381,9 @@ fn scales_of_every_sign_select_what_decode_does() {
         inputs.index_scale = scale;
         let split = Split { splits: 1, stages: 2 };
         let scored = run_decode(&trace, 0, FILES[1], split, Order::InTurn);
-        for kernel in BOTH {
-            let selected = run_prefill(kernel, &trace, 0, FILES[1], split, Order::Random(seed));
+        for kernel in ALL {
+            let selected =
+                run_prefill(kernel, &trace, 0, target_of(kernel), split, Order::Random(seed));
             assert_eq!(selected.block_ids, scored.block_ids, "{kernel:?}, {scale}");
         }
     }
@@ -345,8 +395,8 @@ fn a_full_tile_multiplies_little_in_vain() {
     let trace = Recipe { requests: requests(&[(rows, cached)]), ..Recipe::default() }.trace();
     let split = Split { splits: 1, stages: 2 };
     let seen: usize = (0..rows).map(|row| cached + row + 1).sum();
-    for kernel in BOTH {
-        let selected = run_prefill(kernel, &trace, 0, FILES[1], split, Order::InTurn);
+    for kernel in ALL {
+        let selected = run_prefill(kernel, &trace, 0, target_of(kernel), split, Order::InTurn);
         let counters = &selected.counters[0];
         let issued: u64 = counters.mma_flops.values().sum();
         let useful = (2 * HEAD_DIM * seen) as f64 / issued as f64;

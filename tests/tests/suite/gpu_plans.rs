@@ -2,21 +2,29 @@
 
 use msa::gpu::{
     AttentionOperands, AttentionResult, Batch, Device, DeviceTensor, IndexerOperands, Kernel,
-    Launch, Limits, Params, Plan, Workspace, attention_workspace_bytes, indexer_workspace_bytes,
+    Launch, Limits, Params, Plan, Ptx, Workspace, attention_workspace_bytes,
+    indexer_workspace_bytes,
 };
 use msa::{Error, Selection};
 use msa_abi::{AttendParams, CheckReport, IndexParams, MAX_SPECULATIVE, MAX_TOPK};
 use proptest::prelude::*;
 
-const A100: Device = device((8, 0), 108, 163, 164);
-const RTX_4090: Device = device((8, 9), 128, 99, 100);
-const H200: Device = device((9, 0), 132, 227, 228);
-const B200: Device = device((10, 0), 148, 227, 228);
-const RTX_5090: Device = device((12, 0), 170, 99, 100);
+const A100: Device = device((8, 0), Ptx::SM_80, 108, 163, 164);
+const RTX_4090: Device = device((8, 9), Ptx::SM_80, 128, 99, 100);
+const H200: Device = device((9, 0), Ptx::SM_90A, 132, 227, 228);
+const B200: Device = device((10, 0), Ptx::SM_100F, 148, 227, 228);
+const RTX_5090: Device = device((12, 0), Ptx::SM_120, 170, 99, 100);
 
-const fn device(capability: (u32, u32), multiprocessors: u32, block: u32, all: u32) -> Device {
+const fn device(
+    capability: (u32, u32),
+    ptx: Ptx,
+    multiprocessors: u32,
+    block: u32,
+    all: u32,
+) -> Device {
     Device {
         capability,
+        ptx,
         multiprocessors,
         shared_per_block_optin: block << 10,
         shared_per_multiprocessor: all << 10,
@@ -174,7 +182,7 @@ fn assert_sound(plan: &Plan, step: &Step, device: &Device) {
     assert_eq!((end - START).next_multiple_of(256), plan.workspace_bytes() as u64);
     assert!(plan.launches().count() > 0);
     for (nth, launch) in plan.launches().enumerate() {
-        let may_overlap = nth > 0 && device.capability >= (9, 0);
+        let may_overlap = nth > 0 && device.ptx.has_dependent_launches();
         assert_eq!(launch.programmatic_stream_serialization, may_overlap, "{launch:?}");
         assert!(launch.dynamic_shared <= device.shared_per_block_optin, "{launch:?}");
         assert!(launch.grid.iter().all(|&blocks| blocks > 0), "{launch:?}");
@@ -205,6 +213,11 @@ fn assert_work(launch: &Launch, step: &Step) {
         (Kernel::IndexPrefillHopper, Params::Index(params)) => {
             assert_eq!([x, y, z], [batch * params.pair_tiles, params.splits, 1]);
             assert_covered(pairs, params.pair_tiles, IndexParams::HOPPER_PREFILL_PAIRS);
+            assert!((2..=IndexParams::MAX_STAGES).contains(&params.stages));
+        }
+        (Kernel::IndexPrefillBlackwell, Params::Index(params)) => {
+            assert_eq!([x, y, z], [batch * params.pair_tiles, params.splits, 1]);
+            assert_covered(pairs, params.pair_tiles, IndexParams::BLACKWELL_PREFILL_PAIRS);
             assert!((2..=IndexParams::MAX_STAGES).contains(&params.stages));
         }
         (Kernel::IndexMerge, Params::Index(params)) => {
@@ -335,7 +348,7 @@ fn few_requests_are_split_and_many_are_not() {
     let attend = |device, step: Step| splits(step.attend(device, ENDLESS).expect("a sound step"));
     let decode = |batch| Step { batch, rows: batch, ..DECODE };
     assert_eq!([1, 8, 64, 512].map(|batch| index(decode(batch))), [256, 33, 4, 1]);
-    assert_eq!([1, 8, 32, 64].map(|batch| attend(&H200, decode(batch))), [16, 16, 4, 1]);
+    assert_eq!([1, 8, 32, 64, 67].map(|batch| attend(&H200, decode(batch))), [16, 16, 4, 2, 1]);
     assert_eq!([1, 8, 36, 37].map(|batch| attend(&A100, decode(batch))), [16, 13, 3, 1]);
     let chunk =
         |rows, table_width| index(Step { rows, max_seq_length: rows, table_width, ..DECODE });
@@ -362,16 +375,36 @@ fn drafts_share_a_tile_until_tiles_of_one_row_occupy_the_device() {
 #[test]
 fn prefill_takes_the_instructions_that_a_device_has() {
     let step = Step { rows: 512, max_seq_length: 512, ..DECODE };
+    let portable = [Kernel::IndexPrefill, Kernel::AttendPrefill];
     for (device, expected) in [
-        (A100, Kernel::AttendPrefill),
-        (H200, Kernel::AttendPrefillHopper),
-        (B200, Kernel::AttendPrefillBlackwell),
-        (RTX_5090, Kernel::AttendPrefill),
-        (Device { capability: (12, 1), ..RTX_5090 }, Kernel::AttendPrefill),
+        (A100, portable),
+        (H200, [Kernel::IndexPrefillHopper, Kernel::AttendPrefillHopper]),
+        (B200, [Kernel::IndexPrefillBlackwell, Kernel::AttendPrefillBlackwell]),
+        (RTX_5090, portable),
+        (Device { capability: (12, 1), ..RTX_5090 }, portable),
+        (Device { ptx: Ptx::SM_100, ..B200 }, portable),
+        (Device { ptx: Ptx::SM_80, ..H200 }, portable),
     ] {
-        let plan = step.attend(&device, ENDLESS).expect("a sound step");
-        let kernels: Vec<_> = plan.launches().map(|launch| launch.kernel).collect();
-        assert_eq!(kernels, [expected], "{device:?}");
+        let plans = [step.index(&device, ENDLESS), step.attend(&device, ENDLESS)];
+        let first = plans.map(|plan| {
+            let plan = plan.expect("a sound step");
+            plan.launches().next().map(|launch| launch.kernel)
+        });
+        assert_eq!(first, expected.map(Some), "{device:?}");
+    }
+}
+
+/// Lists of all pairs of a tile lie in shared memory beside the keys.
+#[test]
+fn lists_that_do_not_fit_are_selected_by_smaller_tiles() {
+    let most = IndexParams::BLACKWELL_PREFILL_TOPK as usize;
+    for topk in 1..=MAX_TOPK {
+        let step = Step { rows: 512, max_seq_length: 512, topk, ..DECODE };
+        let plan = step.index(&B200, ENDLESS).expect("a sound step");
+        assert_sound(&plan, &step, &B200);
+        let is_of_blackwell =
+            plan.launches().any(|launch| launch.kernel == Kernel::IndexPrefillBlackwell);
+        assert_eq!(is_of_blackwell, topk <= most, "{topk}");
     }
 }
 

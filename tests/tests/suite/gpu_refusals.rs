@@ -3,11 +3,13 @@
 use half::bf16;
 use msa::Selection;
 use msa::gpu::{
-    AttentionOperands, AttentionResult, Batch, Device, DeviceTensor, IndexerOperands, Workspace,
+    AttentionOperands, AttentionResult, Batch, Device, DeviceTensor, IndexerOperands, Ptx,
+    Workspace,
 };
 
 const DEVICE: Device = Device {
     capability: (9, 0),
+    ptx: Ptx::SM_90A,
     multiprocessors: 132,
     shared_per_block_optin: 227 << 10,
     shared_per_multiprocessor: 228 << 10,

@@ -1,4 +1,4 @@
-use msa_abi::{BlockTopkParams, DevicePtr, IndexParams, MAX_BLOCKS};
+use msa_abi::{BlockTopkParams, DevicePtr, IndexParams, MAX_BLOCKS, MAX_TOPK};
 
 use super::fit::Fit;
 use super::{grid, product, tuning};
@@ -87,8 +87,8 @@ impl IndexerProblem {
 
     /// A selection on the way, and where the blocks are split one from what the parts have selected.
     fn prefill(&self, device: &Device, workspace: Workspace) -> Result<Plan, Error> {
-        let kernel = Prefill::of(device);
         let topk = self.selection.topk as u32;
+        let kernel = Prefill::of(device, topk);
         let shared = |stages| (kernel.shared_bytes)(topk, stages);
         let stages = kernel.min_stages..=IndexParams::MAX_STAGES;
         let fit = Fit::new(kernel.kernel, device, kernel.blocks, stages, shared)?;
@@ -174,10 +174,19 @@ struct Prefill {
 }
 
 impl Prefill {
-    /// The one that a device runs.
-    fn of(device: &Device) -> Self {
-        let hopper = Kernel::IndexPrefillHopper;
-        if device.has(hopper) {
+    /// The one that a device runs, for as many selected ids.
+    fn of(device: &Device, topk: u32) -> Self {
+        let (hopper, blackwell) = (Kernel::IndexPrefillHopper, Kernel::IndexPrefillBlackwell);
+        if device.has(blackwell) && topk <= IndexParams::BLACKWELL_PREFILL_TOPK {
+            Self {
+                kernel: blackwell,
+                threads: IndexParams::BLACKWELL_PREFILL_THREADS,
+                pairs: IndexParams::BLACKWELL_PREFILL_PAIRS,
+                blocks: tuning::BLACKWELL_INDEX_BLOCKS,
+                min_stages: tuning::MIN_STAGES,
+                shared_bytes: IndexParams::blackwell_prefill_shared_bytes,
+            }
+        } else if device.has(hopper) {
             Self {
                 kernel: hopper,
                 threads: IndexParams::HOPPER_PREFILL_THREADS,
@@ -202,6 +211,14 @@ impl Prefill {
 /// Floats from one row's scores to the next's: so many that rows start at multiples of 16 bytes.
 pub(in crate::gpu) fn score_stride(table_width: u32) -> u32 {
     table_width.next_multiple_of(4)
+}
+
+/// Most pairs whose tiles a multiprocessor has at a time, however many ids they select.
+pub(in crate::gpu) fn most_prefill_pairs(device: &Device) -> u32 {
+    [1, MAX_TOPK as u32].into_iter().fold(0, |most, topk| {
+        let kernel = Prefill::of(device, topk);
+        most.max(kernel.blocks * kernel.pairs)
+    })
 }
 
 /// Most parts that `index_prefill` splits blocks into.

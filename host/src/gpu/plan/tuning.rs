@@ -12,6 +12,9 @@ pub(in crate::gpu) const INDEX_BLOCKS: u32 = 2;
 /// Blocks of `index_prefill_hopper` on a multiprocessor: one has its registers.
 pub(in crate::gpu) const HOPPER_INDEX_BLOCKS: u32 = 1;
 
+/// Blocks of `index_prefill_blackwell` on a multiprocessor: one has its tensor memory.
+pub(in crate::gpu) const BLACKWELL_INDEX_BLOCKS: u32 = 1;
+
 /// Fewest blocks of a table's width for each split of `index_decode`: a block of threads first loads its queries and
 /// fills its stages, and these are as much as three or four blocks of keys.
 pub(in crate::gpu) const MIN_DECODE_SHARE: u32 = 4;

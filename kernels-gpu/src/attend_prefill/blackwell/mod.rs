@@ -27,7 +27,6 @@
 //! Where a row does not see all of a block, which can be the last two of a tile alone, the warps of weights take the weighted sums
 //! themselves.
 
-mod event;
 mod lane;
 mod lane_weights;
 mod plane_ring;

@@ -2,14 +2,15 @@ use cuda_std::prelude::*;
 use cuda_std::ptx;
 use msa_abi::{AttendParams, BLOCK, CacheParams, MAX_TOPK};
 
-use super::event::Event;
 use super::{COPY_THREADS, ROWS};
 use crate::attend_prefill::small_divisor::SmallDivisor;
 use crate::attend_prefill::tile_blocks::TileBlocks;
 use crate::block_copy::Plane;
 use crate::block_planes::BlockStages;
+use crate::event::Event;
 use crate::request::Request;
 use crate::row_tile::RowTile;
+use crate::stage_events::StageEvents;
 
 /// Tokens of a plane.
 const TOKENS: u32 = BLOCK as u32;
@@ -21,17 +22,17 @@ pub(super) struct PlaneRing {
     stages: BlockStages,
     /// Their count, by which planes are numbered.
     count: SmallDivisor,
-    /// `[2, stages]`
-    barriers: SharedPtr<u64>,
+    events: StageEvents,
 }
 
 impl PlaneRing {
     /// Bytes of the barriers of a stage.
-    pub(super) const BARRIER_BYTES: u32 = 2 * size_of::<u64>() as u32;
+    pub(super) const BARRIER_BYTES: u32 = StageEvents::BARRIER_BYTES;
 
     #[inline(always)]
     pub(super) const fn new(stages: BlockStages, barriers: SharedPtr<u64>) -> Self {
-        Self { stages, count: SmallDivisor::new(stages.count()), barriers }
+        let (count, events) = (stages.count(), StageEvents::new(barriers, stages.count()));
+        Self { stages, count: SmallDivisor::new(count), events }
     }
 
     /// One thread: makes the barriers. One of the block has to come before they are used.
@@ -41,25 +42,8 @@ impl PlaneRing {
     /// Their place is the ring's alone.
     #[inline(always)]
     pub(super) unsafe fn init(self) {
-        for stage in 0..self.stages.count() {
-            // SAFETY: the caller's promise.
-            unsafe {
-                self.arrival(stage).init(COPY_THREADS);
-                self.use_of(stage).init(1);
-            }
-        }
-    }
-
-    /// A stage's plane has arrived: each thread that copies arrives when its part is there.
-    #[inline(always)]
-    const fn arrival(self, stage: u32) -> Event {
-        Event::at(self.barriers.add(stage))
-    }
-
-    /// A stage's plane is used: the thread that starts products arrives when they are done.
-    #[inline(always)]
-    const fn use_of(self, stage: u32) -> Event {
-        Event::at(self.barriers.add(self.stages.count() + stage))
+        // SAFETY: the caller's promise.
+        unsafe { self.events.init(COPY_THREADS) };
     }
 
     /// The warps that copy, of which this is the `thread`-th thread: all planes of a KV head's blocks, each as soon as there is a
@@ -86,11 +70,11 @@ impl PlaneRing {
             // SAFETY: the barriers are made, each plane is used, and there is no other before it is.
             unsafe {
                 if phase > 0 {
-                    self.use_of(stage).wait(phase - 1);
+                    self.events.use_of(stage).wait(phase - 1);
                 }
                 let to = self.stages.nth(stage);
                 plane.start_copy::<COPY_THREADS, TOKENS>(thread, block.page, 0, keys, to);
-                self.arrival(stage).arrive_after_copies();
+                self.events.arrival(stage).arrive_after_copies();
             }
         }
     }
@@ -104,7 +88,7 @@ impl PlaneRing {
     pub(super) unsafe fn arrived(self, nth: u32) -> RowTile {
         let (phase, stage) = self.count.div_rem(nth);
         // SAFETY: the barrier is made, and in the phase of this plane or the next, for which the plane must be used first.
-        unsafe { self.arrival(stage).wait(phase) };
+        unsafe { self.events.arrival(stage).wait(phase) };
         ptx::fence_proxy_async();
         self.stages.nth(stage)
     }
@@ -113,7 +97,7 @@ impl PlaneRing {
     #[inline(always)]
     pub(super) const fn used(self, nth: u32) -> Event {
         let (_, stage) = self.count.div_rem(nth);
-        self.use_of(stage)
+        self.events.use_of(stage)
     }
 }
 

@@ -17,20 +17,11 @@ pub(super) struct Products {
     pub(super) tensor: TensorPlan,
 }
 
-/// Products of bfloat16 with sums in f32, of `LANES` rows of A and 128 columns of B.
-const OF_KEYS: u32 = 1 << 4 | 1 << 7 | 1 << 10 | (BLOCK as u32 / 8) << 17 | (LANES / 16) << 24;
-
-/// The same, where columns of B lie one behind the other.
-const OF_VALUES: u32 = OF_KEYS | 1 << 16;
-
-/// What Blackwell's descriptors have besides Hopper's.
-const VERSION: u64 = 1 << 46;
+/// Products with values: columns of B lie one behind the other.
+const OF_VALUES: u32 = descriptor::PRODUCT_OF_ROWS | 1 << 16;
 
 /// From 16 rows of a tile to the next, in units of 16 bytes.
 const NEXT_ROWS: u64 = (16 * 128) >> 4;
-
-/// From 16 elements of a row to the next in a panel, in the same units.
-const NEXT_ELEMENTS: u64 = 32 >> 4;
 
 /// Steps of 16 that a product takes.
 const STEPS: u32 = HEAD_DIM as u32 / 16;
@@ -76,12 +67,11 @@ impl Products {
         // SAFETY: the caller's promise; the plane is used by this product.
         unsafe {
             let keys = self.planes.arrived(2 * nth).chunk(0, 0);
-            let [a, b] = [self.queries.chunk(0, 0), keys].map(|row| descriptor::of(row) | VERSION);
+            let [a, b] = [self.queries.chunk(0, 0), keys].map(descriptor::of_blackwell);
             let scores = self.tensor.scores(nth);
             for step in 0..STEPS {
-                let (panel, in_panel) = (u64::from(step / 4), u64::from(step % 4));
-                let at = panel * descriptor::NEXT_PANEL + in_panel * NEXT_ELEMENTS;
-                ptx::tcgen05_mma_f16(scores, a + at, b + at, OF_KEYS, step > 0);
+                let at = descriptor::elements_on(step);
+                ptx::tcgen05_mma_f16(scores, a + at, b + at, descriptor::PRODUCT_OF_ROWS, step > 0);
             }
             self.planes.used(2 * nth).arrive_after_products();
             self.steps.nth(nth).scored().arrive_after_products();
@@ -98,7 +88,7 @@ impl Products {
         // SAFETY: the caller's promise; the plane is used by this product.
         unsafe {
             let values = self.planes.arrived(2 * nth + 1).chunk(0, 0);
-            let b = descriptor::of(values) | VERSION;
+            let b = descriptor::of_blackwell(values);
             let (weights, sums) = (self.tensor.weights(nth), self.tensor.sums(nth));
             for step in 0..STEPS {
                 let (a, b) = (weights + 8 * step, b + u64::from(step) * NEXT_ROWS);

@@ -1,7 +1,7 @@
 use cuda_std::prelude::*;
 
 use super::ROLE_WARPS;
-use super::event::Event;
+use crate::event::Event;
 
 /// Where roles meet in each step. Two steps are on their way at a time, so there are two barriers of each kind, and a barrier's
 /// phase is the step's number halved.

@@ -3,11 +3,11 @@ use cuda_std::ptx;
 
 /// What happens once for each phase of an mbarrier: when all arrivals that a phase takes have come.
 #[derive(Clone, Copy)]
-pub(super) struct Event(SharedPtr<u64>);
+pub(crate) struct Event(SharedPtr<u64>);
 
 impl Event {
     #[inline(always)]
-    pub(super) const fn at(barrier: SharedPtr<u64>) -> Self {
+    pub(crate) const fn at(barrier: SharedPtr<u64>) -> Self {
         Self(barrier)
     }
 
@@ -17,7 +17,7 @@ impl Event {
     ///
     /// Its place is shared memory that nobody else touches before a barrier of the block.
     #[inline(always)]
-    pub(super) unsafe fn init(self, arrivals: u32) {
+    pub(crate) unsafe fn init(self, arrivals: u32) {
         // SAFETY: the caller's promise.
         unsafe { ptx::mbarrier_init(self.0.address(), arrivals) };
     }
@@ -29,7 +29,7 @@ impl Event {
     ///
     /// The barrier is made, and in that phase or the next.
     #[inline(always)]
-    pub(super) unsafe fn wait(self, phase: u32) {
+    pub(crate) unsafe fn wait(self, phase: u32) {
         // SAFETY: the caller's promise.
         while !unsafe { ptx::mbarrier_try_wait_parity(self.0.address(), phase % 2) } {}
         ptx::tcgen05_fence_after_thread_sync();
@@ -41,7 +41,7 @@ impl Event {
     ///
     /// The barrier is made, and its phase lacks an arrival.
     #[inline(always)]
-    pub(super) unsafe fn arrive(self) {
+    pub(crate) unsafe fn arrive(self) {
         // SAFETY: the caller's promise.
         unsafe { ptx::mbarrier_arrive(self.0.address()) };
     }
@@ -52,7 +52,7 @@ impl Event {
     ///
     /// As [`arrive`](Self::arrive), and all lanes come together.
     #[inline(always)]
-    pub(super) unsafe fn arrive_as_warp(self) {
+    pub(crate) unsafe fn arrive_as_warp(self) {
         ptx::tcgen05_fence_before_thread_sync();
         // SAFETY: the caller's promise.
         unsafe {
@@ -69,7 +69,7 @@ impl Event {
     ///
     /// As [`arrive`](Self::arrive).
     #[inline(always)]
-    pub(super) unsafe fn arrive_after_products(self) {
+    pub(crate) unsafe fn arrive_after_products(self) {
         // SAFETY: the caller's promise.
         unsafe { ptx::tcgen05_commit(self.0.address()) };
     }
@@ -80,7 +80,7 @@ impl Event {
     ///
     /// As [`arrive`](Self::arrive).
     #[inline(always)]
-    pub(super) unsafe fn arrive_after_copies(self) {
+    pub(crate) unsafe fn arrive_after_copies(self) {
         // SAFETY: the caller's promise.
         unsafe { ptx::cp_async_mbarrier_arrive_noinc(self.0.address()) };
     }
