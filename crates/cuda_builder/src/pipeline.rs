@@ -31,12 +31,10 @@ impl Pipeline<'_> {
         let sites = sites::tag(&mut module)?;
         let folded = self.toolchain.fold_constants(&module)?;
         let sites = sites::reachable(&folded, sites)?;
+        let optimised = self.toolchain.optimise(&folded, self.arch)?;
         let ptx = match self.backend {
-            Backend::Llvm => {
-                let optimised = self.toolchain.optimise(&folded, self.arch)?;
-                self.toolchain.generate(&optimised, self.arch)?
-            }
-            Backend::LibNvvm => Nvvm::load(&libnvvm()?)?.compile(&folded, self.arch)?,
+            Backend::Llvm => self.toolchain.generate(&optimised, self.arch)?,
+            Backend::LibNvvm => Nvvm::load(&libnvvm()?)?.compile(&optimised, self.arch)?,
         };
         panics::check(&ptx, self.crate_name)?;
         check::check(&ptx, &sites)?;

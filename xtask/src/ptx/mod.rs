@@ -2,6 +2,7 @@
 
 mod audit;
 mod check;
+mod compare;
 mod fingerprint;
 mod manifest;
 
@@ -27,6 +28,9 @@ pub struct Ptx {
     /// written.
     #[arg(long, conflicts_with = "check")]
     pub only: Option<Arch>,
+    /// Change nothing, but compare what ptxas makes of the kernels for one architecture by LLVM and by libNVVM.
+    #[arg(long, conflicts_with_all = ["check", "only"])]
+    pub compare: Option<Arch>,
 }
 
 /// A PTX, its report and what is wrong with it.
@@ -38,6 +42,10 @@ struct Built {
 
 impl Ptx {
     pub fn run(self) -> Result<ExitCode> {
+        if let Some(arch) = self.compare {
+            compare::print(arch)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let folder = workspace::root().join("host").join("ptx");
         let problems =
             if self.check { check::check(&folder)? } else { rebuild(&folder, self.only)? };

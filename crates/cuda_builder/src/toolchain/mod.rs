@@ -15,7 +15,7 @@
 mod nvidia;
 mod sysroot;
 
-pub use nvidia::{libnvvm, ptxas};
+pub use nvidia::{libnvvm, nvdisasm, ptxas};
 use std::{
     env,
     path::{Path, PathBuf},

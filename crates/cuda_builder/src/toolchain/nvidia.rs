@@ -10,20 +10,34 @@ use std::{
 
 /// The assembler, which alone knows how many registers a PTX takes.
 pub fn ptxas() -> Result<PathBuf, MissingTool> {
-    let name = format!("ptxas{}", env::consts::EXE_SUFFIX);
+    program("ptxas", "CUDA_BUILDER_PTXAS", "nvidia-cuda-nvcc-").ok_or(MissingTool {
+        tool: "ptxas",
+        reason: "it is not at CUDA_BUILDER_PTXAS, under CUDA_BUILDER_TOOLCHAIN nor on the path"
+            .to_owned(),
+        remedy: "It is in the wheel nvidia-cuda-nvcc on PyPI, and in any CUDA toolkit.",
+    })
+}
+
+/// The disassembler, which lists what ptxas makes of a PTX.
+pub fn nvdisasm() -> Result<PathBuf, MissingTool> {
+    program("nvdisasm", "CUDA_BUILDER_NVDISASM", "nvidia-cuda-nvdisasm-").ok_or(MissingTool {
+        tool: "nvdisasm",
+        reason: "it is not at CUDA_BUILDER_NVDISASM, under CUDA_BUILDER_TOOLCHAIN nor on the path"
+            .to_owned(),
+        remedy: "It is in the wheel nvidia-cuda-nvdisasm on PyPI, and in any CUDA toolkit.",
+    })
+}
+
+/// A program where a variable says it is, in a wheel, or on the path.
+fn program(name: &str, variable: &str, wheel: &str) -> Option<PathBuf> {
+    let name = format!("{name}{}", env::consts::EXE_SUFFIX);
     let on_path = || {
         let path = env::var_os("PATH")?;
         env::split_paths(&path).map(|folder| folder.join(&name)).find(|file| file.is_file())
     };
-    named("CUDA_BUILDER_PTXAS")
-        .or_else(|| unpacked("nvidia-cuda-nvcc-", "bin", |file| file == name.as_str()))
+    named(variable)
+        .or_else(|| unpacked(wheel, "bin", |file| file == name.as_str()))
         .or_else(on_path)
-        .ok_or(MissingTool {
-            tool: "ptxas",
-            reason: "it is not at CUDA_BUILDER_PTXAS, under CUDA_BUILDER_TOOLCHAIN nor on the path"
-                .to_owned(),
-            remedy: "It is in the wheel nvidia-cuda-nvcc on PyPI, and in any CUDA toolkit.",
-        })
 }
 
 /// NVIDIA's compiler from LLVM IR to PTX, as a shared library.

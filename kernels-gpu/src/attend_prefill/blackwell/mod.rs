@@ -6,7 +6,7 @@
 //! memory, over the products that they come from, and are an operand of the next product there.
 //!
 //! A step is a block. Of what a step has in tensor memory there are two, so that the products of the next one run meanwhile.
-//! Roles meet at mbarriers alone ([`Steps`](steps::Steps), [`PlaneRing`](plane_ring::PlaneRing)):
+//! Roles meet at mbarriers alone (`Steps`, `PlaneRing`):
 //!
 //! | step | warps 0 to 3: weights | warps 4 to 7: totals | warps 8 to 11: copies | warp 12: products |
 //! | --- | --- | --- | --- | --- |

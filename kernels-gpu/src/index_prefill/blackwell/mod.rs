@@ -6,7 +6,7 @@
 //! tensor memory, too, as operand A: shared memory is for keys and for what is selected.
 //!
 //! A step is a group and a block: first the groups in turn, then the blocks. There are two places for scores, so that the next
-//! step's product runs while maxima of this one's are taken. Roles meet at mbarriers alone ([`Steps`], [`KeyRing`]):
+//! step's product runs while maxima of this one's are taken. Roles meet at mbarriers alone (`Steps`, `KeyRing`):
 //!
 //! | step | warps 0 to 15: groups | warps 16, 17: copies | warp 18: products |
 //! | --- | --- | --- | --- |
