@@ -88,6 +88,14 @@ impl PairTile {
         if blocks < most { blocks } else { most }
     }
 
+    /// The blocks of the `split`-th part of those that its pairs see: the first, and the one behind the last.
+    #[inline(always)]
+    pub(crate) const fn part(self, params: &IndexParams, split: u32) -> (u32, u32) {
+        let blocks = self.blocks(params.cache.table_width);
+        let begin = div_rem(split * blocks, params.splits).0;
+        (begin, div_rem((split + 1) * blocks, params.splits).0)
+    }
+
     /// One thread: eight elements of the `nth` pair's query; zero if the tile has not so many pairs.
     ///
     /// # Safety

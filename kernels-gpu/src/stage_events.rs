@@ -1,14 +1,16 @@
 use cuda_std::prelude::*;
+use cuda_std::ptx;
 
+use crate::block_planes::BlockStages;
 use crate::event::Event;
+use crate::row_tile::RowTile;
 
-/// What happens to stages in shared memory that some threads copy to, and one thread's products read.
+/// Stages in shared memory that some threads copy to, and one thread's products read, and what happens to them.
 #[derive(Clone, Copy)]
 pub(crate) struct StageEvents {
-    /// `[2, count]`
+    stages: BlockStages,
+    /// `[2, stages]`
     barriers: SharedPtr<u64>,
-    /// How many stages there are.
-    count: u32,
 }
 
 impl StageEvents {
@@ -16,8 +18,8 @@ impl StageEvents {
     pub(crate) const BARRIER_BYTES: u32 = 2 * size_of::<u64>() as u32;
 
     #[inline(always)]
-    pub(crate) const fn new(barriers: SharedPtr<u64>, count: u32) -> Self {
-        Self { barriers, count }
+    pub(crate) const fn new(stages: BlockStages, barriers: SharedPtr<u64>) -> Self {
+        Self { stages, barriers }
     }
 
     /// One thread: makes the barriers, for copies by so many threads.
@@ -27,7 +29,7 @@ impl StageEvents {
     /// Their place is shared memory that nobody else touches before a barrier of the block.
     #[inline(always)]
     pub(crate) unsafe fn init(self, copy_threads: u32) {
-        for stage in 0..self.count {
+        for stage in 0..self.stages.count() {
             // SAFETY: the caller's promise.
             unsafe {
                 self.arrival(stage).init(copy_threads);
@@ -45,6 +47,33 @@ impl StageEvents {
     /// It is used: the thread that starts products arrives when they are done.
     #[inline(always)]
     pub(crate) const fn use_of(self, stage: u32) -> Event {
-        Event::at(self.barriers.add(self.count + stage))
+        Event::at(self.barriers.add(self.stages.count() + stage))
+    }
+
+    /// One thread: a stage to copy to, once what came there in all `phase` phases before is used.
+    ///
+    /// # Safety
+    ///
+    /// The barriers are made, and nothing else is copied to the stage before that.
+    #[inline(always)]
+    pub(crate) unsafe fn free(self, phase: u32, stage: u32) -> RowTile {
+        if let Some(before) = phase.checked_sub(1) {
+            // SAFETY: the caller's promise: the next phase is that of what is to be copied.
+            unsafe { self.use_of(stage).wait(before) };
+        }
+        self.stages.nth(stage)
+    }
+
+    /// One thread: a stage, once what comes there in a phase has arrived, for reads of both proxies.
+    ///
+    /// # Safety
+    ///
+    /// The barriers are made, and that is not used yet.
+    #[inline(always)]
+    pub(crate) unsafe fn arrived(self, phase: u32, stage: u32) -> RowTile {
+        // SAFETY: the caller's promise: the next phase begins only after that is used.
+        unsafe { self.arrival(stage).wait(phase) };
+        ptx::fence_proxy_async();
+        self.stages.nth(stage)
     }
 }

@@ -36,9 +36,9 @@ use self::shared_plan::SharedPlan;
 use crate::block_lists::BlockLists;
 use crate::block_planes::{BlockPlanes, BlockRing};
 use crate::dependent_launch::let_next_begin;
-use crate::div_rem::div_rem;
 use crate::queries::QueryCopy;
-use crate::request::{Request, keys_before};
+use crate::query_tile::QueryTile;
+use crate::request::keys_before;
 use crate::softmax::magnitude;
 
 /// Attends to the blocks in each row's list. [`AttendParams`] says how to launch it.
@@ -48,15 +48,12 @@ use crate::softmax::magnitude;
 /// The operands have the shapes that the fields of `params` tell, and the launch is as its documentation asks.
 #[kernel(max_threads = 128, min_blocks = 2)]
 pub unsafe fn attend_decode(params: AttendParams) {
-    let (request, tile) = div_rem(thread::block_idx_x(), params.row_tiles);
-    let (kv_head, split) = (thread::block_idx_y(), thread::block_idx_z());
     // SAFETY: the grid is as the parameters tell.
-    let request = unsafe { Request::load(&params.batch, request) };
-    let first = tile * params.tile_rows;
-    if first >= request.rows {
+    let Some(tile) = (unsafe { QueryTile::load(&params, params.tile_rows) }) else {
         return; // A request with fewer tokens than others, or a slot of a bucket that is not used.
-    }
-    let rows = params.tile_rows.min(request.rows - first);
+    };
+    let QueryTile { request, first, rows } = tile;
+    let (kv_head, split) = (thread::block_idx_y(), thread::block_idx_z());
     let plan = SharedPlan::new(&params);
     let results = Results::new(&params, request.first_row + first, kv_head);
     // SAFETY: the caller vouches for the operands; all threads are here.

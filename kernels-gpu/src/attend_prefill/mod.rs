@@ -46,9 +46,9 @@ use self::weights::{Queries, Weights};
 use crate::attended::Attended;
 use crate::block_lists::{BlockLists, Slots};
 use crate::block_planes::{BlockPlanes, BlockRing};
-use crate::div_rem::div_rem;
 use crate::queries::{HEADS, QueryCopy};
-use crate::request::{Request, keys_before};
+use crate::query_tile::QueryTile;
+use crate::request::keys_before;
 use crate::softmax::magnitude;
 
 /// Rows of a tile.
@@ -61,15 +61,12 @@ const ROWS: u32 = AttendParams::PREFILL_ROWS;
 /// The operands have the shapes that the fields of `params` tell, and the launch is as its documentation asks.
 #[kernel(max_threads = 256)]
 pub unsafe fn attend_prefill(params: AttendParams) {
-    let (request, tile) = div_rem(thread::block_idx_x(), params.row_tiles);
-    let kv_head = thread::block_idx_y();
     // SAFETY: the grid is as the parameters tell.
-    let request = unsafe { Request::load(&params.batch, request) };
-    let first = tile * ROWS;
-    if first >= request.rows {
+    let Some(tile) = (unsafe { QueryTile::load(&params, ROWS) }) else {
         return; // A request with fewer tokens than others, or a slot of a bucket that is not used.
-    }
-    let rows = ROWS.min(request.rows - first);
+    };
+    let QueryTile { request, first, rows } = tile;
+    let kv_head = thread::block_idx_y();
     let row = thread::thread_idx_x() / warp::WARP_SIZE;
     let plan = SharedPlan::new(&params);
     // SAFETY: the caller vouches for the operands; all threads are here. A barrier lies behind the copy of the queries, and

@@ -34,7 +34,6 @@ use msa_abi::{BLOCK, IndexParams};
 use self::selection::Selection;
 use self::shared_plan::SharedPlan;
 use crate::dependent_launch::let_next_begin;
-use crate::div_rem::div_rem;
 use crate::fragment::Part;
 use crate::index_keys::IndexKeys;
 use crate::page_ids::PageIds;
@@ -70,9 +69,7 @@ pub unsafe fn index_prefill(params: IndexParams) {
     let Some(tile) = (unsafe { PairTile::load::<PAIRS>(&params, nth) }) else {
         return; // A request with fewer tokens than others, or none.
     };
-    let blocks = tile.blocks(params.cache.table_width);
-    let begin = div_rem(split * blocks, params.splits).0;
-    let end = div_rem((split + 1) * blocks, params.splits).0;
+    let (begin, end) = tile.part(&params, split);
     let plan = SharedPlan::new(&params);
     let first_pair = thread::thread_idx_x() / warp::WARP_SIZE * WARP_PAIRS;
     let part = Part::of_lane();

@@ -1,5 +1,4 @@
 use cuda_std::prelude::*;
-use cuda_std::ptx;
 use msa_abi::{AttendParams, BLOCK, CacheParams, MAX_TOPK};
 
 use super::{COPY_THREADS, ROWS};
@@ -19,20 +18,16 @@ const TOKENS: u32 = BLOCK as u32;
 /// the second.
 #[derive(Clone, Copy)]
 pub(super) struct PlaneRing {
-    stages: BlockStages,
-    /// Their count, by which planes are numbered.
-    count: SmallDivisor,
     events: StageEvents,
+    /// How many stages there are, by which planes are numbered.
+    count: SmallDivisor,
 }
 
 impl PlaneRing {
-    /// Bytes of the barriers of a stage.
-    pub(super) const BARRIER_BYTES: u32 = StageEvents::BARRIER_BYTES;
-
     #[inline(always)]
     pub(super) const fn new(stages: BlockStages, barriers: SharedPtr<u64>) -> Self {
-        let (count, events) = (stages.count(), StageEvents::new(barriers, stages.count()));
-        Self { stages, count: SmallDivisor::new(count), events }
+        let count = SmallDivisor::new(stages.count());
+        Self { events: StageEvents::new(stages, barriers), count }
     }
 
     /// One thread: makes the barriers. One of the block has to come before they are used.
@@ -69,10 +64,7 @@ impl PlaneRing {
             let (phase, stage) = self.count.div_rem(nth);
             // SAFETY: the barriers are made, each plane is used, and there is no other before it is.
             unsafe {
-                if phase > 0 {
-                    self.events.use_of(stage).wait(phase - 1);
-                }
-                let to = self.stages.nth(stage);
+                let to = self.events.free(phase, stage);
                 plane.start_copy::<COPY_THREADS, TOKENS>(thread, block.page, 0, keys, to);
                 self.events.arrival(stage).arrive_after_copies();
             }
@@ -87,10 +79,8 @@ impl PlaneRing {
     #[inline(always)]
     pub(super) unsafe fn arrived(self, nth: u32) -> RowTile {
         let (phase, stage) = self.count.div_rem(nth);
-        // SAFETY: the barrier is made, and in the phase of this plane or the next, for which the plane must be used first.
-        unsafe { self.events.arrival(stage).wait(phase) };
-        ptx::fence_proxy_async();
-        self.stages.nth(stage)
+        // SAFETY: the barriers are made; and the caller's promise.
+        unsafe { self.events.arrived(phase, stage) }
     }
 
     /// The `nth` plane is used.

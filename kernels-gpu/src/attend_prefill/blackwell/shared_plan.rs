@@ -1,7 +1,6 @@
 use cuda_std::prelude::*;
 use msa_abi::{AttendParams, BLOCK};
 
-use super::plane_ring::PlaneRing;
 use super::steps::Steps;
 use super::{LANES, ROWS};
 use crate::attend_prefill::tile_blocks::TileBlocks;
@@ -9,6 +8,7 @@ use crate::block_planes::BlockStages;
 use crate::queries::HEADS;
 use crate::row_tile::RowTile;
 use crate::softmax::Sums;
+use crate::stage_events::StageEvents;
 
 /// Where everything is in the dynamic shared memory.
 #[derive(Clone, Copy)]
@@ -23,7 +23,7 @@ pub(super) struct SharedPlan {
     pub(super) sums: SharedPtr<Sums>,
     /// See [`Steps`]
     pub(super) steps: SharedPtr<u64>,
-    /// `[2, stages]`: see [`PlaneRing`]
+    /// `[2, stages]`: see [`StageEvents`]
     pub(super) planes: SharedPtr<u64>,
     /// The address of tensor memory
     pub(super) tensor: SharedPtr<u32>,
@@ -40,7 +40,7 @@ impl SharedPlan {
         let sums = blocks.byte_add(ROWS * params.topk * AttendParams::ID_BYTES).cast::<Sums>();
         let steps = sums.add(2 * LANES).cast::<u64>();
         let planes = steps.byte_add(Steps::BARRIER_BYTES);
-        let tensor = planes.byte_add(params.stages * PlaneRing::BARRIER_BYTES).cast();
+        let tensor = planes.byte_add(params.stages * StageEvents::BARRIER_BYTES).cast();
         let scratch = stages.last().chunk(0, 0).cast();
         let queries = RowTile::at(queries, ROWS * HEADS);
         Self { queries, stages, blocks, sums, steps, planes, tensor, scratch }
@@ -54,4 +54,4 @@ const REST: u32 = 2 * LANES * size_of::<Sums>() as u32 + Steps::BARRIER_BYTES + 
 const _: () = assert!(ROWS * HEADS == BLOCK as u32);
 const _: () = assert!(TileBlocks::SCRATCH_BYTES <= BlockStages::BYTES);
 const _: () = assert!(REST == AttendParams::BLACKWELL_PREFILL_BYTES);
-const _: () = assert!(PlaneRing::BARRIER_BYTES == AttendParams::BLACKWELL_STAGE_BARRIER_BYTES);
+const _: () = assert!(StageEvents::BARRIER_BYTES == AttendParams::BLACKWELL_STAGE_BARRIER_BYTES);

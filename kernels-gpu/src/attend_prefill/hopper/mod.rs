@@ -46,9 +46,9 @@ use super::total::Total;
 use super::values::weighted;
 use super::weights::Weights;
 use crate::attended::Attended;
-use crate::div_rem::div_rem;
 use crate::queries::QueryCopy;
-use crate::request::{Request, keys_before};
+use crate::query_tile::QueryTile;
+use crate::request::keys_before;
 use crate::softmax::magnitude;
 
 /// Warps of a warpgroup, each of which has a row at most.
@@ -73,15 +73,12 @@ const REGISTERS: [u32; 2] = [40, 232];
 /// The operands have the shapes that the fields of `params` tell, and the launch is as its documentation asks.
 #[kernel(max_threads = 384, min_blocks = 1)]
 pub unsafe fn attend_prefill_hopper(params: AttendParams) {
-    let (request, tile) = div_rem(thread::block_idx_x(), params.row_tiles);
-    let kv_head = thread::block_idx_y();
     // SAFETY: the grid is as the parameters tell.
-    let request = unsafe { Request::load(&params.batch, request) };
-    let first = tile * params.tile_rows;
-    if first >= request.rows {
+    let Some(tile) = (unsafe { QueryTile::load(&params, params.tile_rows) }) else {
         return; // A request with fewer tokens than others, or a slot of a bucket that is not used.
-    }
-    let rows = params.tile_rows.min(request.rows - first);
+    };
+    let QueryTile { request, first, rows } = tile;
+    let kv_head = thread::block_idx_y();
     let plan = SharedPlan::new(&params);
     let ring = PlaneRing::new(plan.stages, plan.barriers);
     // SAFETY: the caller vouches for the operands; all threads are here. The last barrier lies behind all that is written

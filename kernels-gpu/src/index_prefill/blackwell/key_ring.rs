@@ -1,5 +1,4 @@
 use cuda_std::prelude::*;
-use cuda_std::ptx;
 use msa_abi::{BLOCK, CacheParams};
 
 use crate::block_copy::Plane;
@@ -20,14 +19,15 @@ const COPY_THREADS: u32 = COPY_WARPS * warp::WARP_SIZE;
 /// The index keys of a tile's blocks on their way from the warps that copy them to the products.
 #[derive(Clone, Copy)]
 pub(super) struct KeyRing {
-    stages: BlockStages,
     events: StageEvents,
+    /// How many stages there are.
+    count: u32,
 }
 
 impl KeyRing {
     #[inline(always)]
     pub(super) const fn new(stages: BlockStages, barriers: SharedPtr<u64>) -> Self {
-        Self { stages, events: StageEvents::new(barriers, stages.count()) }
+        Self { events: StageEvents::new(stages, barriers), count: stages.count() }
     }
 
     /// One thread: makes the barriers. One of the block has to come before they are used.
@@ -65,10 +65,7 @@ impl KeyRing {
             // is the block's, and all lanes are together.
             unsafe {
                 let page = pages.take();
-                if phase > 0 {
-                    self.events.use_of(stage).wait(phase - 1);
-                }
-                let (keys, to) = (request.keys_in(block), self.stages.nth(stage));
+                let (keys, to) = (request.keys_in(block), self.events.free(phase, stage));
                 plane.start_copy::<COPY_THREADS, { BLOCK as u32 }>(thread, page, 0, keys, to);
                 self.events.arrival(stage).arrive_after_copies();
             }
@@ -83,10 +80,8 @@ impl KeyRing {
     #[inline(always)]
     pub(super) unsafe fn arrived(self, nth: u32) -> RowTile {
         let (phase, stage) = self.turn(nth);
-        // SAFETY: the barrier is made, and in the phase of these keys or the next, for which they must be used first.
-        unsafe { self.events.arrival(stage).wait(phase) };
-        ptx::fence_proxy_async();
-        self.stages.nth(stage)
+        // SAFETY: the barriers are made; and the caller's promise.
+        unsafe { self.events.arrived(phase, stage) }
     }
 
     /// The keys of the `nth` block are used.
@@ -109,6 +104,6 @@ impl KeyRing {
     /// How many others had the stage of the `nth` block's keys before, and which it is.
     #[inline(always)]
     const fn turn(self, nth: u32) -> (u32, u32) {
-        div_rem(nth, self.stages.count())
+        div_rem(nth, self.count)
     }
 }

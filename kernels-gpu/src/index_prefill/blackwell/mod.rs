@@ -41,7 +41,6 @@ use self::tensor_plan::TensorPlan;
 use super::selection::Selection;
 use super::{WARP_PAIRS, leave_padding_empty};
 use crate::dependent_launch::let_next_begin;
-use crate::div_rem::div_rem;
 use crate::pair_tile::PairTile;
 
 /// Pairs of a group: the lanes of tensor memory.
@@ -76,9 +75,7 @@ pub unsafe fn index_prefill_blackwell(params: IndexParams) {
     let Some(tile) = (unsafe { PairTile::load::<PAIRS>(&params, nth) }) else {
         return; // A request with fewer tokens than others, or none.
     };
-    let blocks = tile.blocks(params.cache.table_width);
-    let begin = div_rem(split * blocks, params.splits).0;
-    let end = div_rem((split + 1) * blocks, params.splits).0;
+    let (begin, end) = tile.part(&params, split);
     let groups = tile.len.div_ceil(GROUP_PAIRS);
     let plan = SharedPlan::new(&params);
     let (keys, steps) = (KeyRing::new(plan.stages, plan.ring), Steps::new(plan.steps, groups));

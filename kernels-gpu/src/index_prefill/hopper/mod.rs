@@ -38,7 +38,6 @@ use super::selection::Selection;
 use super::{WARP_PAIRS, leave_padding_empty, pair, queries, share_maxima};
 use crate::block_copy::Plane;
 use crate::dependent_launch::let_next_begin;
-use crate::div_rem::div_rem;
 use crate::fragment::Part;
 use crate::group_ring::{COPY_THREADS, GROUP_WARPS, GroupRing};
 use crate::page_ids::PageIds;
@@ -72,9 +71,7 @@ pub unsafe fn index_prefill_hopper(params: IndexParams) {
     let Some(tile) = (unsafe { PairTile::load::<PAIRS>(&params, nth) }) else {
         return; // A request with fewer tokens than others, or none.
     };
-    let blocks = tile.blocks(params.cache.table_width);
-    let begin = div_rem(split * blocks, params.splits).0;
-    let end = div_rem((split + 1) * blocks, params.splits).0;
+    let (begin, end) = tile.part(&params, split);
     let ends: [u32; GROUPS as usize] = from_fn(|group| {
         let seen = tile.longest_horizon(group as u32 * GROUP_PAIRS, GROUP_PAIRS);
         end.min(seen.div_ceil(BLOCK as u32))
