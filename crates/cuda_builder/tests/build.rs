@@ -50,6 +50,15 @@ fn struct_parameters_are_read_in_place() {
 }
 
 #[test]
+fn struct_parameters_have_addresses() {
+    let ptx = build(builder("good", Arch::Sm100a)).ptx;
+    let by_reference = kernel(&ptx, "by_reference");
+    assert!(!by_reference.contains("local"), "{by_reference}");
+    assert!(by_reference.contains(".align 64 .b8 by_reference_param_1[128]"), "{by_reference}");
+    assert!(by_reference.contains("cvta.param"), "{by_reference}");
+}
+
+#[test]
 fn arrays_are_kept_in_registers() {
     let ptx = build(builder("good", Arch::Sm100a)).ptx;
     let accumulates = kernel(&ptx, "accumulates");
