@@ -12,6 +12,9 @@ use crate::{BLOCK, BatchParams, CacheParams, DevicePtr, HEAD_DIM, MAX_GROUP};
 /// | `attend_prefill_hopper`: the same, on compute capability 9.0, but `tile_rows` up to that | the same | [`HOPPER_PREFILL_THREADS`](Self::HOPPER_PREFILL_THREADS) | [`hopper_prefill_shared_bytes`](Self::hopper_prefill_shared_bytes) |
 /// | `attend_prefill_blackwell`: the same, on compute capability 10.0 | the same | [`BLACKWELL_PREFILL_THREADS`](Self::BLACKWELL_PREFILL_THREADS) | [`blackwell_prefill_shared_bytes`](Self::blackwell_prefill_shared_bytes) |
 ///
+/// `attend_decode_cluster` takes a second parameter: a [`TensorMap`](crate::TensorMap) of the cache's planes, with boxes of
+/// [`PLANE_BOX`](Self::PLANE_BOX).
+///
 /// A row's result does not depend on the kernel, `splits`, `tile_rows` or `stages`.
 ///
 /// Blocks of threads begin in the order of the grid, the first direction fastest. The tiles of a request come next to
@@ -105,6 +108,14 @@ impl AttendParams {
     /// Bytes of a plane of a block: `[BLOCK, HEAD_DIM]` of bf16.
     pub const STAGE_BYTES: u32 = (BLOCK * HEAD_DIM * size_of::<u16>()) as u32;
 
+    /// Extents of a box of the cache's planes: elements, tokens, KV heads, planes (K and V) and pages, which are the dimensions
+    /// of the tensor. Its elements are as many as a swizzle of 128 bytes takes, and its tokens those of a warp of
+    /// `attend_decode_cluster`.
+    pub const PLANE_BOX: [u32; 5] = [64, 32, 1, 1, 1];
+
+    /// Bytes of a stage's barrier in `attend_decode_cluster`.
+    pub const CLUSTER_STAGE_BARRIER_BYTES: u32 = 8;
+
     /// Bytes in which warps of the decode kernels tell each other of a block, for each row.
     pub const SCRATCH_BYTES: u32 = {
         let heads = MAX_GROUP as u32;
@@ -142,7 +153,8 @@ impl AttendParams {
             1 => 0,
             _ => topk * (Self::PART_VALUE_BYTES / splits + Self::PART_SUM_BYTES) + 8,
         };
-        stages * Self::STAGE_BYTES + Self::SCRATCH_BYTES + parts
+        let stage = Self::STAGE_BYTES + Self::CLUSTER_STAGE_BARRIER_BYTES;
+        stages * stage + Self::SCRATCH_BYTES + parts
     }
 
     /// Dynamic shared memory of a launch of `attend_prefill`, in bytes.

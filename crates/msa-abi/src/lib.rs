@@ -12,6 +12,7 @@ mod cache;
 mod check;
 mod index;
 mod ptr;
+mod tensor_map;
 
 pub use attend::AttendParams;
 pub use batch::BatchParams;
@@ -20,6 +21,7 @@ pub use cache::CacheParams;
 pub use check::{CheckParams, CheckReport, Violation};
 pub use index::IndexParams;
 pub use ptr::DevicePtr;
+pub use tensor_map::TensorMap;
 
 /// Consecutive tokens in a block; a page of either cache holds exactly one block.
 pub const BLOCK: usize = 128;

@@ -5,6 +5,7 @@ use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::ptr;
 
 use cust::sys::{CUfunction, CUmodule, CUstream};
+use msa_abi::TensorMap;
 
 use crate::Error;
 
@@ -98,6 +99,20 @@ unsafe extern "C" {
     ) -> Code;
     pub(super) fn cuModuleUnload(module: CUmodule) -> Code;
     pub(super) fn cuStreamSynchronize(stream: CUstream) -> Code;
+    pub(super) fn cuTensorMapEncodeTiled(
+        map: *mut TensorMap,
+        data_type: c_int,
+        rank: c_uint,
+        address: *mut c_void,
+        extents: *const u64,
+        strides: *const u64,
+        box_extents: *const c_uint,
+        element_strides: *const c_uint,
+        interleave: c_int,
+        swizzle: c_int,
+        l2_promotion: c_int,
+        fill: c_int,
+    ) -> Code;
     fn cuGetErrorName(error: Code, name: *mut *const c_char) -> Code;
 }
 

@@ -10,6 +10,7 @@ use super::driver::{
     cuStreamSynchronize,
 };
 use super::module::{Function, Module};
+use super::tensor_map;
 use crate::gpu::{
     AttentionOperands, AttentionResult, Device, DeviceCheck, DeviceTensor, IndexerOperands, Kernel,
     Launch, Plan, Ptx, Workspace,
@@ -192,9 +193,12 @@ impl Kernels {
             attributes: attributes.as_ptr(),
             attribute_count: attributes.len() as u32,
         };
-        let parameter: *const c_void = launch.params.as_bytes().as_ptr().cast();
-        let mut parameters = [parameter.cast_mut()];
-        // SAFETY: each kernel has one parameter, which the driver copies before it returns; what it points to is
+        let params: *const c_void = launch.params.as_bytes().as_ptr().cast();
+        let planes = launch.planes.as_ref().map(tensor_map::of_planes).transpose()?;
+        let planes = planes.as_ref().map_or(ptr::null(), ptr::from_ref);
+        // Where there is none, the kernel has no such parameter, and the driver does not look at it.
+        let mut parameters = [params.cast_mut(), planes.cast_mut().cast()];
+        // SAFETY: these are the kernel's parameters, which the driver copies before it returns; what they point to is
         // promised. The configuration outlives the call.
         let launched = unsafe {
             cuLaunchKernelEx(&config, function, parameters.as_mut_ptr(), ptr::null_mut())

@@ -11,6 +11,7 @@ mod device;
 mod driver;
 mod kernels;
 mod module;
+mod tensor_map;
 
 pub use backend::Cuda;
 pub use kernels::Kernels;

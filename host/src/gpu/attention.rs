@@ -2,7 +2,7 @@ use half::bf16;
 use msa_abi::{BatchParams, CacheParams, DevicePtr, HEAD_DIM};
 
 use super::batch::narrow;
-use super::{Batch, Device, DeviceCheck, DeviceTensor, Plan, Workspace, cache};
+use super::{Batch, Device, DeviceCheck, DeviceTensor, Plan, PlaneMap, Workspace, cache};
 use crate::problem::{CacheNames, check_axis, check_group, check_scale, check_topk};
 use crate::{Error, Route};
 
@@ -75,6 +75,7 @@ impl AttentionOperands {
         let kv_heads = self.kv_pages.shape()[4];
         let group = check_group(heads, kv_heads)?;
         let cache = self.check_cache()?;
+        let planes = PlaneMap::new(NAMES.pages, self.kv_pages.shape(), &cache)?;
 
         let [id_heads, id_rows, topk] = self.block_ids.shape();
         check_axis("block_ids", "kv heads", id_heads, kv_heads)?;
@@ -103,6 +104,7 @@ impl AttentionOperands {
             batch,
             max_seq_length: narrow("max_seq_length", self.batch.max_seq_length)?,
             cache,
+            planes,
             q: self.q.pointer(),
             q_row_stride,
             q_head_stride,
@@ -129,6 +131,8 @@ pub(super) struct AttentionProblem {
     pub(super) batch: BatchParams,
     pub(super) max_seq_length: u32,
     pub(super) cache: CacheParams,
+    /// The same cache.
+    pub(super) planes: PlaneMap,
     pub(super) q: DevicePtr<u16>,
     pub(super) q_row_stride: u64,
     pub(super) q_head_stride: u64,

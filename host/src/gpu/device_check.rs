@@ -65,6 +65,7 @@ impl DeviceCheck {
                 pages: self.pages,
                 max_seq_length: self.max_seq_length,
             }),
+            planes: None,
         };
         Ok(Plan::new(self.route, [Some(check.check(device)?), None], workspace_bytes))
     }

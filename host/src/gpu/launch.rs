@@ -1,6 +1,6 @@
 use msa_abi::{AttendParams, BlockTopkParams, CheckParams, IndexParams};
 
-use super::{Device, Kernel};
+use super::{Device, Kernel, PlaneMap};
 use crate::{Error, Route};
 
 /// What an operator launches for a step, on one stream, in order: each launch finds what the one before has written.
@@ -32,7 +32,7 @@ impl Plan {
     }
 }
 
-/// One launch of a kernel, which takes the params as its only parameter, by value.
+/// One launch of a kernel, which takes the params as its first parameter, by value, and most as their only one.
 #[derive(Clone, Copy, Debug)]
 pub struct Launch {
     /// The kernel.
@@ -51,6 +51,8 @@ pub struct Launch {
     pub programmatic_stream_serialization: bool,
     /// What the kernel is given.
     pub params: Params,
+    /// What the tensor map is made of that the kernel takes as a second parameter, by value, if it takes one.
+    pub planes: Option<PlaneMap>,
 }
 
 /// A kernel's parameters.

@@ -14,7 +14,7 @@ use crate::softmax::{reference, weight};
 ///
 /// # Safety
 ///
-/// All threads come together; the queries and the keys are there. A barrier has to come before the weights and their
+/// All threads come together; the queries are there, and the keys of each warp that has a visible one. A barrier has to come before the weights and their
 /// sums are used, and one after that before the next ones.
 #[inline(always)]
 pub(super) unsafe fn weigh(
@@ -31,14 +31,17 @@ pub(super) unsafe fn weigh(
 
     // `[8 keys][element of a fragment]`: rows are heads, columns are keys.
     let mut products = [[0.0_f32; 4]; 4];
-    for step in 0..RowTile::STEPS {
-        // SAFETY: the caller promises queries and keys, and brings all lanes together.
-        unsafe {
-            let a = queries.a(row * HEADS, step);
-            for pair in 0..2 {
-                let [b, c] = keys.b_of_rows(first_key + 16 * pair as u32, step);
-                products[2 * pair] = ptx::mma_m16n8k16_f32_bf16(a, b, products[2 * pair]);
-                products[2 * pair + 1] = ptx::mma_m16n8k16_f32_bf16(a, c, products[2 * pair + 1]);
+    if first_key < visible {
+        for step in 0..RowTile::STEPS {
+            // SAFETY: the caller promises queries and keys, and brings all lanes together.
+            unsafe {
+                let a = queries.a(row * HEADS, step);
+                for pair in 0..2 {
+                    let [b, c] = keys.b_of_rows(first_key + 16 * pair as u32, step);
+                    products[2 * pair] = ptx::mma_m16n8k16_f32_bf16(a, b, products[2 * pair]);
+                    products[2 * pair + 1] =
+                        ptx::mma_m16n8k16_f32_bf16(a, c, products[2 * pair + 1]);
+                }
             }
         }
     }

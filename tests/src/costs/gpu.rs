@@ -3,6 +3,7 @@ use msa::gpu::{self, Batch, DeviceTensor, Plan, Ptx, Workspace};
 use msa::trace::{Tensor, Trace};
 
 use super::{Cost, CostError, Least};
+use crate::parameters;
 
 /// A simulated device with the kernels that the library gives it.
 pub(super) struct Gpu {
@@ -78,7 +79,8 @@ impl Gpu {
                 ..Launch::default()
             };
             let params = planned.params.as_bytes();
-            let counters = self.machine.launch(&function, &launch, Order::InTurn, params)?;
+            let params = parameters::bytes(&function, params, planned.planes.as_ref());
+            let counters = self.machine.launch(&function, &launch, Order::InTurn, &params)?;
             Ok(Cost { launch: *planned, counters, least: least(planned) })
         });
         costs.collect()

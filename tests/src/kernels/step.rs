@@ -3,10 +3,11 @@ use cuda_sim::fault::Fault;
 use cuda_sim::{Launch, Machine, Module, Order, Stream};
 use half::bf16;
 use msa::BLOCK;
+use msa::gpu::PlaneMap;
 use msa::trace::{Tensor, Trace};
 use msa_abi::{BatchParams, CacheParams, DevicePtr};
 
-use crate::oracle;
+use crate::{oracle, parameters};
 
 /// A step's operands on a simulated device that has the kernels of one file of `host/ptx`.
 pub(super) struct Step {
@@ -18,6 +19,8 @@ pub(super) struct Step {
     pub(super) q: DevicePtr<u16>,
     /// The operator's own cache.
     pub(super) cache: CacheParams,
+    /// The same, for kernels that take its tensor map.
+    planes: PlaneMap,
 }
 
 impl Step {
@@ -52,8 +55,9 @@ impl Step {
             rows: q.shape()[0] as u32 + padding,
         };
         let cache = cache(&machine, pages, table, trace.layer_idx);
+        let planes = planes(&cache, pages.shape());
         let q = upload_bf16(&machine, q.data());
-        Self { machine, module, stream: Stream::default(), batch, q, cache }
+        Self { machine, module, stream: Stream::default(), batch, q, cache, planes }
     }
 
     /// Some values on the device.
@@ -92,8 +96,9 @@ impl Step {
         let shared = function.static_shared() + launch.dynamic_shared;
         let available = self.machine.device().shared_per_block_optin;
         assert!(shared <= available, "{kernel}: {shared} bytes of shared memory of {available}");
-        let params = bytemuck::bytes_of(params);
-        self.machine.launch_in(&mut self.stream, &function, launch, order, params)
+        let planes = (function.parameters().len() > 1).then_some(&self.planes);
+        let params = parameters::bytes(&function, bytemuck::bytes_of(params), planes);
+        self.machine.launch_in(&mut self.stream, &function, launch, order, &params)
     }
 }
 
@@ -131,5 +136,16 @@ fn cache(
         table_stride: table.shape()[1] as u64,
         table_width: table.shape()[1] as u32,
         padding: 0,
+    }
+}
+
+/// The planes of a dense cache.
+fn planes(cache: &CacheParams, shape: [usize; 6]) -> PlaneMap {
+    let [pages, planes, _, tokens, heads, dim] = shape.map(|extent| extent as u64);
+    let strides = [cache.token_stride, cache.head_stride, cache.plane_stride, cache.page_stride];
+    PlaneMap {
+        address: cache.pages.address(),
+        extents: [dim, tokens, heads, planes, pages],
+        strides: strides.map(|stride| stride * size_of::<bf16>() as u64),
     }
 }

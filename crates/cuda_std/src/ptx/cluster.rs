@@ -21,22 +21,23 @@ pub unsafe fn mapa_shared_cluster(address: u32, rank: u32) -> u32 {
     mapped
 }
 
-/// A warp: arrives at the cluster's barrier; what it did to memory before is seen by those who wait
-/// (`barrier.cluster.arrive`, with release; sm_90).
+/// A warp: arrives at the cluster's barrier, and releases nothing by that but what a thread has fenced by itself, such as
+/// barriers that it has made ([`fence_mbarrier_init`](super::fence_mbarrier_init)): so it waits for none of the accesses to
+/// memory that were started before (`barrier.cluster.arrive.relaxed`; sm_90).
 ///
 /// All threads of the cluster's blocks come to this call, each warp's together, and then to
 /// [`barrier_cluster_wait`]; a cluster of which some threads went another way hangs.
 #[gpu_only]
 #[inline(always)]
-pub fn barrier_cluster_arrive() {
+pub fn barrier_cluster_arrive_relaxed() {
     // SAFETY: every block is in a cluster, if only its own.
-    unsafe { core::arch::asm!("barrier.cluster.arrive.release.aligned;", options(nostack)) }
+    unsafe { core::arch::asm!("barrier.cluster.arrive.relaxed.aligned;", options(nostack)) }
 }
 
-/// A warp: waits until all threads of the cluster have arrived, and sees what they did to memory
+/// A warp: waits until all threads of the cluster have arrived, and sees what they have released
 /// (`barrier.cluster.wait`, with acquire; sm_90).
 ///
-/// As [`barrier_cluster_arrive`], which comes before.
+/// As [`barrier_cluster_arrive_relaxed`], which comes before.
 #[gpu_only]
 #[inline(always)]
 pub fn barrier_cluster_wait() {

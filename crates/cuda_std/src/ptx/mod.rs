@@ -7,6 +7,7 @@ mod atom_shared;
 mod bar;
 mod cluster;
 mod cp_async;
+mod cp_async_bulk_tensor;
 mod cvt_bf16;
 mod griddepcontrol;
 mod ld_st_global;
@@ -30,10 +31,12 @@ mod wgmma;
 pub use atom_shared::{atom_shared_add_u32, atom_shared_or_b32};
 pub use bar::{bar_sync_0, bar_warp_sync};
 pub use cluster::{
-    barrier_cluster_arrive, barrier_cluster_wait, mapa_shared_cluster, st_async_b64,
+    barrier_cluster_arrive_relaxed, barrier_cluster_wait, mapa_shared_cluster, st_async_b64,
 };
 pub use cp_async::{cp_async_cg_16, cp_async_commit_group, cp_async_wait_group};
-
+pub use cp_async_bulk_tensor::{
+    cp_async_bulk_tensor_5d, cp_async_bulk_tensor_5d_to_block, prefetch_tensormap,
+};
 pub use cvt_bf16::cvt_rn_bf16x2_f32;
 pub use griddepcontrol::{griddepcontrol_launch_dependents, griddepcontrol_wait};
 pub use ld_st_global::{

@@ -52,6 +52,7 @@ impl AttentionProblem {
             dynamic_shared: AttendParams::cluster_shared_bytes(splits, self.topk, stages),
             programmatic_stream_serialization: false,
             params: Params::Attend(params),
+            planes: Some(self.planes),
         };
         let workspace_bytes = Parts::of(workspace).finish()?;
         Ok(Plan::new(self.route, [Some(attend.check(device)?), None], workspace_bytes))
@@ -104,6 +105,7 @@ impl AttentionProblem {
             dynamic_shared: shared(tile_rows, fit.stages),
             programmatic_stream_serialization: false,
             params: Params::Attend(params),
+            planes: None,
         };
         let heads = product([self.kv_heads, self.group]);
         let heads_of_block = AttendParams::COMBINE_THREADS / 32;
@@ -115,6 +117,7 @@ impl AttentionProblem {
             dynamic_shared: 0,
             programmatic_stream_serialization: device.has_dependent_launches(),
             params: Params::Attend(params),
+            planes: None,
         };
         let combine = if splits > 1 { Some(combine.check(device)?) } else { None };
         Ok(Plan::new(self.route, [Some(attend.check(device)?), combine], workspace_bytes))
@@ -166,6 +169,7 @@ impl AttentionProblem {
             dynamic_shared: shared(fit.stages),
             programmatic_stream_serialization: false,
             params: Params::Attend(params),
+            planes: None,
         };
         let workspace_bytes = Parts::of(workspace).finish()?;
         Ok(Plan::new(self.route, [Some(attend.check(device)?), None], workspace_bytes))

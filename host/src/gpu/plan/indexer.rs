@@ -57,6 +57,7 @@ impl IndexerProblem {
             dynamic_shared: IndexParams::decode_shared_bytes(fit.stages),
             programmatic_stream_serialization: false,
             params: Params::Index(params),
+            planes: None,
         };
         let threads = topk_threads(width);
         let select = Launch {
@@ -80,6 +81,7 @@ impl IndexerProblem {
                 id_order: params.id_order,
                 max_blocks: width,
             }),
+            planes: None,
         };
         let launches = [Some(score.check(device)?), Some(select.check(device)?)];
         Ok(Plan::new(self.route, launches, workspace_bytes))
@@ -112,6 +114,7 @@ impl IndexerProblem {
             dynamic_shared: shared(fit.stages),
             programmatic_stream_serialization: false,
             params: Params::Index(params),
+            planes: None,
         };
         let merge = Launch {
             kernel: Kernel::IndexMerge,
@@ -121,6 +124,7 @@ impl IndexerProblem {
             dynamic_shared: 0,
             programmatic_stream_serialization: device.has_dependent_launches(),
             params: Params::Index(params),
+            planes: None,
         };
         let merge = if splits > 1 { Some(merge.check(device)?) } else { None };
         Ok(Plan::new(self.route, [Some(select.check(device)?), merge], workspace_bytes))

@@ -7,58 +7,69 @@
 //! | step | who | does |
 //! | --- | --- | --- |
 //! | list | each warp | the row's ids in registers, and their pages |
-//! | K *arrives* | | *barrier*; the copy of a later plane starts |
-//! | scores | warp `w` | products with keys `32 w ..`, and their maximum for each head |
+//! | copies | a lane of warp `w` | of the first planes, keys or values `32 w ..` |
+//! | scores | warp `w` | K *has arrived*: products with keys `32 w ..`, and their maximum for each head |
 //! | | | *barrier* |
 //! | weights | warp `w` | powers of two relative to the block's maximum, rounded, to shared memory |
-//! | V *arrives* | | *barrier*; the copy of a later plane starts |
-//! | values | warp `w` | the weighted sum of dims `32 w ..`, to the blocks of threads that join it, where the block is in the sorted list |
+//! | | | *barrier*: K *is used*; its part of a later plane's copy starts |
+//! | values | warp `w` | V *has arrived*: the weighted sum of dims `32 w ..`, to the blocks of threads that join it, where the block is in the sorted list |
+//! | | | *barrier*: V *is used*; its part of a later plane's copy starts |
 //! | | | *back to K, for the next block* |
 //! | all parts are *put* | | each block waits for those that it joins |
 //! | join | each thread | all blocks' values in two dims of a head, by ascending id; their mean is the result |
 //!
 //! A cluster of one sorts the list first, and joins each block's values to a total in registers.
 //!
+//! Planes are copied by boxes of a tensor map, which two instructions of one thread start: what bounds decode of few
+//! requests is how much a multiprocessor has on its way, and a thread would have to start 16 bytes at a time. Of a block that
+//! ends with the row no box is copied that the row sees nothing of; but those that are hold what is behind its last key, too,
+//! which may be NaN. So no product counts whose key the row does not see, and no value is multiplied, not even by zero.
+//!
 //! The products, sums and maxima of a block, and how blocks join, are those of
 //! [`attend_decode`](super::attend_decode), bit for bit.
 
 mod found;
 mod parts;
+mod plane_ring;
 mod row_list;
-mod row_planes;
 mod shared_plan;
 
 use cuda_std::prelude::*;
 use cuda_std::ptx;
-use msa_abi::AttendParams;
+use msa_abi::{AttendParams, TensorMap};
 
 use self::found::{Found, Total};
 use self::parts::Parts;
+use self::plane_ring::PlaneRing;
 use self::row_list::RowList;
-use self::row_planes::RowPlanes;
 use self::shared_plan::SharedPlan;
 use super::scores::weigh;
 use super::values;
 use crate::attended::Attended;
 use crate::div_rem::div_rem;
+use crate::mapped_planes::MappedPlanes;
 use crate::queries::QueryCopy;
-use crate::request::{Request, keys_before};
-use crate::ring::Ring;
+use crate::request::Request;
 use crate::softmax::magnitude;
 
 /// Attends to the blocks in each row's list. [`AttendParams`] says how to launch it.
 ///
 /// # Safety
 ///
-/// The operands have the shapes that the fields of `params` tell, and the launch is as its documentation asks.
+/// The operands have the shapes that the fields of `params` tell, the map is of the cache, and the launch is as its
+/// documentation asks.
 #[kernel(max_threads = 128, min_blocks = 2)]
-pub unsafe fn attend_decode_cluster(params: AttendParams) {
+pub unsafe fn attend_decode_cluster(params: AttendParams, planes: &TensorMap) {
     // A division would take longer than the cluster's other arithmetic until its list is on its way.
     let (request, nth) = match params.row_tiles {
         1 => (thread::block_idx_x(), 0),
         row_tiles => div_rem(thread::block_idx_x(), row_tiles),
     };
     let (kv_head, rank) = (thread::block_idx_y(), thread::block_idx_z());
+    let planes = MappedPlanes::new(planes, kv_head);
+    if thread::thread_idx_x() == 0 {
+        planes.prefetch();
+    }
     // Where all requests have as many rows, this is the cluster's, and its list on its way before that is known.
     let likely = thread::block_idx_x().min(params.batch.rows - 1);
     // SAFETY: the grid is as the parameters tell; there is a row, or nothing would have been launched.
@@ -72,14 +83,19 @@ pub unsafe fn attend_decode_cluster(params: AttendParams) {
     let scratch = plan.scratch;
     // SAFETY: the caller vouches for the operands; all threads are here, and those of the cluster's other blocks come to
     // the same barriers. The list holds blocks that the request has, whose pages exist. A barrier lies between a stage's
-    // last use and its next copy, and between a copy's arrival and its use.
+    // last use and its next copy.
     unsafe {
-        if params.splits > 1 && thread::thread_idx_x() == 0 {
-            Parts::init(plan);
+        if thread::thread_idx_x() == 0 {
+            PlaneRing::init(plan);
+            if params.splits > 1 {
+                Parts::init(plan);
+            }
         }
-        ptx::barrier_cluster_arrive();
+        ptx::barrier_cluster_arrive_relaxed();
+        thread::sync_threads();
         let ids = if row == likely { likely_ids } else { RowList::ids(&params, row, kv_head) };
-        let given = ids.with_pages(&params.cache, request, request.position(nth));
+        let position = request.position(nth);
+        let given = ids.with_pages(&params.cache, request, position);
         // While the pages are on their way.
         let queries = QueryCopy::start(&params, row, 1, kv_head, 1, scratch.queries());
         let (list, (begin, end)) = if params.splits == 1 {
@@ -91,14 +107,15 @@ pub unsafe fn attend_decode_cluster(params: AttendParams) {
             let end = |rank: u32| (rank * each).min(params.topk);
             (given, (end(rank), end(rank + 1)))
         };
-        let planes = RowPlanes::new(&params.cache, kv_head, request, list, (begin, end));
-        let mut ring = Ring::<_, { AttendParams::THREADS }, _>::new(planes, plan.stages);
+        let keys = position + 1;
+        let mut ring = PlaneRing::new(planes, plan, list, keys, (begin, end));
         ring.start_first();
-        queries.finish_among_others();
 
         // While the first planes arrive.
+        queries.finish();
         let len = list.len();
         ptx::barrier_cluster_wait();
+        thread::sync_threads();
 
         let parts = Parts::new(plan, params.splits);
         if params.splits > 1 && thread::thread_idx_x() == 0 {
@@ -106,15 +123,12 @@ pub unsafe fn attend_decode_cluster(params: AttendParams) {
         }
         let mut total = Total::NONE;
         for place in begin..end {
-            let block = list.block(place);
-            let visible = match block.is_some() {
-                true => keys_before(request.position(nth) + 1, block.id),
-                false => 0,
-            };
-            let keys = ring.arrived();
+            let visible = list.block(place).keys_of(keys);
+            let plane = ring.arrived();
             if visible > 0 {
-                weigh(keys, 0, visible, magnitude(params.scale_log2), scratch);
+                weigh(plane, 0, visible, magnitude(params.scale_log2), scratch);
             }
+            ring.used();
             let plane = ring.arrived();
             if visible > 0 {
                 let sums = values::sums(0, scratch);
@@ -125,6 +139,7 @@ pub unsafe fn attend_decode_cluster(params: AttendParams) {
                     parts.put(list.slot(place), &found);
                 }
             }
+            ring.used();
         }
 
         let (attended, first_head) = (Attended::new(&params), kv_head * params.group);

@@ -3,7 +3,7 @@ use core::array::from_fn;
 use cuda_std::prelude::*;
 use msa_abi::{AttendParams, BLOCK, CacheParams, MAX_TOPK};
 
-use crate::request::Request;
+use crate::request::{Request, keys_before};
 
 /// The blocks that a row has chosen, in the registers of a warp: a place of each 32 for each lane. Where an id is that of no
 /// block, or of one that the row sees no key of, the place is empty.
@@ -16,7 +16,7 @@ pub(super) struct RowList {
 /// A block of a list, or none.
 #[derive(Clone, Copy)]
 pub(super) struct Block {
-    pub(super) id: u32,
+    id: u32,
     pub(super) page: u32,
 }
 
@@ -29,8 +29,14 @@ impl Block {
 
     /// Whether there is one.
     #[inline(always)]
-    pub(super) const fn is_some(self) -> bool {
+    const fn is_some(self) -> bool {
         self.id != Self::NONE.id
+    }
+
+    /// How many of a request's first `keys` keys are in it.
+    #[inline(always)]
+    pub(super) const fn keys_of(self, keys: u32) -> u32 {
+        if self.is_some() { keys_before(keys, self.id) } else { 0 }
     }
 }
 

@@ -13,6 +13,8 @@ pub(super) struct SharedPlan {
     pub(super) stages: BlockStages,
     /// Of one row.
     pub(super) scratch: Scratch,
+    /// `[stages]`: see [`PlaneRing`](super::plane_ring::PlaneRing)
+    pub(super) planes_arrived: SharedPtr<u64>,
     /// `[topk][HEADS]`: see [`Parts`](super::parts::Parts)
     pub(super) part_sums: SharedPtr<Sums>,
     /// f32 `[topk][pairs of a block of threads]` of 2
@@ -26,9 +28,10 @@ impl SharedPlan {
     pub(super) fn new(params: &AttendParams) -> Self {
         let stages = BlockStages::new(shared::dynamic_shared(), params.stages);
         let scratch = Scratch::new(stages.end(), 1);
-        let part_sums = scratch.end().cast::<Sums>();
+        let planes_arrived = scratch.end().cast::<u64>();
+        let part_sums = planes_arrived.add(stages.count()).cast::<Sums>();
         let parts_are_put = part_sums.add(params.topk * HEADS).cast::<u64>();
         let part_values = parts_are_put.add(1).cast();
-        Self { stages, scratch, part_sums, part_values, parts_are_put }
+        Self { stages, scratch, planes_arrived, part_sums, part_values, parts_are_put }
     }
 }
