@@ -12,7 +12,7 @@ use crate::{BLOCK, BatchParams, CacheParams, DevicePtr, HEAD_DIM, MAX_GROUP};
 /// | `attend_prefill_hopper`: the same, on compute capability 9.0, but `tile_rows` up to that | the same | [`HOPPER_PREFILL_THREADS`](Self::HOPPER_PREFILL_THREADS) | [`hopper_prefill_shared_bytes`](Self::hopper_prefill_shared_bytes) |
 /// | `attend_prefill_blackwell`: the same, on compute capability 10.0 | the same | [`BLACKWELL_PREFILL_THREADS`](Self::BLACKWELL_PREFILL_THREADS) | [`blackwell_prefill_shared_bytes`](Self::blackwell_prefill_shared_bytes) |
 ///
-/// `attend_decode_cluster` takes a second parameter: a [`TensorMap`](crate::TensorMap) of the cache's planes, with boxes of
+/// `attend_decode_cluster` and `attend_prefill_hopper` take a second parameter: a [`TensorMap`](crate::TensorMap) of the cache's planes, with boxes of
 /// [`PLANE_BOX`](Self::PLANE_BOX).
 ///
 /// A row's result does not depend on the kernel, `splits`, `tile_rows` or `stages`.
@@ -87,7 +87,7 @@ impl AttendParams {
     pub const HOPPER_PREFILL_THREADS: u32 = 32 * (Self::PREFILL_ROWS + 4);
 
     /// Bytes of a stage's barriers in `attend_prefill_hopper`.
-    pub const STAGE_BARRIER_BYTES: u32 = 24;
+    pub const STAGE_BARRIER_BYTES: u32 = 32;
 
     /// Threads of a block of `attend_prefill_blackwell`: a warpgroup for each of its roles.
     pub const BLACKWELL_PREFILL_THREADS: u32 = 4 * 128;

@@ -273,7 +273,12 @@ fn a_tile_reads_each_block_once_and_multiplies_little_in_vain_of(kernel: Kernel)
     };
     let slots = trace.selection.topk;
     let tiles = ids.data().chunks(8 * slots);
-    let keys: u64 = tiles.flat_map(blocks).map(|block| keys_of(block, 8124)).sum();
+    // Hopper's copies a block as a whole, where it ends with the request, too.
+    let copied = |block| match kernel {
+        Kernel::Hopper { .. } => BLOCK as u64,
+        _ => keys_of(block, 8124),
+    };
+    let keys: u64 = tiles.flat_map(blocks).map(copied).sum();
     let useful: u64 = ids
         .data()
         .chunks(slots)
@@ -296,5 +301,7 @@ fn a_tile_reads_each_block_once_and_multiplies_little_in_vain_of(kernel: Kernel)
         Kernel::Blackwell { .. } => 55,
     };
     assert!(100 * useful >= least * issued, "{useful} of {issued}");
-    assert!(100 * shared.conflicts <= shared.accesses);
+    // Those that it has are of its lists. Boxes of a tensor map come to shared memory without an access of a warp.
+    let most = if let Kernel::Hopper { .. } = kernel { 5 } else { 1 };
+    assert!(100 * shared.conflicts <= most * shared.accesses);
 }

@@ -136,10 +136,17 @@ fn prefill_of_attention_multiplies_little_in_vain_where_lists_overlap() {
             let useful = costs[0].useful_of_issued().expect("it multiplies");
             let read = costs[0].cache_of_tiles().expect("it reads keys and values");
             assert!((least..=1.0).contains(&useful), "{device}, keep {keep}: {useful}");
-            assert!((1.0..=1.06).contains(&read), "{device}, keep {keep}: {read}");
+            // Hopper's copies the request's last block as a whole, of which a third is not written.
+            let most = if kernel == Kernel::AttendPrefillHopper { 1.08 } else { 1.06 };
+            assert!((1.0..=most).contains(&read), "{device}, keep {keep}: {read}");
             // Lists have some: where they are sorted, or where several of their blocks have a word of the bitmap.
             let conflicts = costs[0].conflicts_per_access();
-            let most = if kernel == Kernel::AttendPrefill { 1e-3 } else { 2e-2 };
+            // Of Hopper's accesses none is a copy's, which comes by a tensor map.
+            let most = match kernel {
+                Kernel::AttendPrefill => 1e-3,
+                Kernel::AttendPrefillHopper => 5e-2,
+                _ => 2e-2,
+            };
             assert!(conflicts < most, "{device}, keep {keep}: {conflicts}");
         }
     }

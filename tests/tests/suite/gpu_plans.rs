@@ -186,7 +186,8 @@ fn assert_sound(plan: &Plan, step: &Step, device: &Device) {
         assert_eq!(launch.programmatic_stream_serialization, may_overlap, "{launch:?}");
         assert!(launch.dynamic_shared <= device.shared_per_block_optin, "{launch:?}");
         assert!(launch.grid.iter().all(|&blocks| blocks > 0), "{launch:?}");
-        let takes_planes = launch.kernel == Kernel::AttendDecodeCluster;
+        let takes_planes =
+            matches!(launch.kernel, Kernel::AttendDecodeCluster | Kernel::AttendPrefillHopper);
         assert_eq!(launch.planes.is_some(), takes_planes, "{launch:?}");
         assert_work(launch, step);
         assert_at_once(launch, device);

@@ -169,7 +169,7 @@ impl AttentionProblem {
             dynamic_shared: shared(fit.stages),
             programmatic_stream_serialization: false,
             params: Params::Attend(params),
-            planes: None,
+            planes: (kernel == hopper).then_some(self.planes),
         };
         let workspace_bytes = Parts::of(workspace).finish()?;
         Ok(Plan::new(self.route, [Some(attend.check(device)?), None], workspace_bytes))

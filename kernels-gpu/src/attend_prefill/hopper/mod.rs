@@ -3,7 +3,7 @@
 //! The tile is that of [`attend_prefill`](super::attend_prefill), and so is all arithmetic between the products. But a
 //! product is that of a *warpgroup*, four warps of a row each, with a block that any of their rows chose; and no barrier is
 //! common to all. The tile may have fewer rows, where tiles of eight would leave multiprocessors with nothing to do: then
-//! each warpgroup has half of them, and a product's other rows are in vain. One warpgroup copies planes to the ring of stages; the two others wait for the planes that they use, and
+//! each warpgroup has half of them, and a product's other rows are in vain. One warpgroup has planes copied to the ring of stages; the two others wait for the planes that they use, and
 //! say when they have used them. So each of these goes through its own blocks at its own pace, and while one computes weights the
 //! other multiplies.
 //!
@@ -13,7 +13,7 @@
 //! | queries | | *all warps* copy the tile's queries to shared memory |
 //! | blocks | | *all warps* make one list of all blocks in those, by a bitmap, with their pages and rows |
 //! | registers | give back | take |
-//! | plane | wait until its stage *is used*, start the copy | |
+//! | plane | a thread of warp 8: waits until its stage *is used*, starts the copy; one of warp 9: tells the groups that K or V *has arrived* | |
 //! | scores | | K *has arrived*: products of the warpgroup's queries with all keys; K *is used* |
 //! | weights | | of rows that chose the block: maximum, powers of two relative to it; zero of others |
 //! | values | | V *has arrived*: the weighted sums of all dims; V *is used* |
@@ -32,7 +32,7 @@ mod shared_plan;
 
 use cuda_std::prelude::*;
 use cuda_std::ptx;
-use msa_abi::{AttendParams, BLOCK};
+use msa_abi::{AttendParams, BLOCK, TensorMap};
 
 use self::group::{Group, place};
 use self::group_blocks::GroupBlocks;
@@ -46,6 +46,7 @@ use super::total::Total;
 use super::values::weighted;
 use super::weights::Weights;
 use crate::attended::Attended;
+use crate::mapped_planes::MappedPlanes;
 use crate::queries::QueryCopy;
 use crate::query_tile::QueryTile;
 use crate::request::keys_before;
@@ -60,7 +61,7 @@ const GROUPS: u32 = ROWS / GROUP_WARPS;
 /// Threads of a block.
 const THREADS: u32 = AttendParams::HOPPER_PREFILL_THREADS;
 
-/// Threads that copy: a warpgroup, since only as one can they give registers back.
+/// Threads of the warps that have planes copied: a warpgroup, since only as one can they give registers back.
 const COPY_THREADS: u32 = 128;
 
 /// Registers of a thread that copies, and of one that computes: of the 168 that each has at first.
@@ -70,15 +71,20 @@ const REGISTERS: [u32; 2] = [40, 232];
 ///
 /// # Safety
 ///
-/// The operands have the shapes that the fields of `params` tell, and the launch is as its documentation asks.
+/// The operands have the shapes that the fields of `params` tell, the map is of the cache, and the launch is as its
+/// documentation asks.
 #[kernel(max_threads = 384, min_blocks = 1)]
-pub unsafe fn attend_prefill_hopper(params: AttendParams) {
+pub unsafe fn attend_prefill_hopper(params: AttendParams, planes: &TensorMap) {
     // SAFETY: the grid is as the parameters tell.
     let Some(tile) = (unsafe { QueryTile::load(&params, params.tile_rows) }) else {
         return; // A request with fewer tokens than others, or a slot of a bucket that is not used.
     };
     let QueryTile { request, first, rows } = tile;
     let kv_head = thread::block_idx_y();
+    let planes = MappedPlanes::new(planes, kv_head);
+    if thread::thread_idx_x() == 0 {
+        planes.prefetch();
+    }
     let plan = SharedPlan::new(&params);
     let ring = PlaneRing::new(plan.stages, plan.barriers);
     // SAFETY: the caller vouches for the operands; all threads are here. The last barrier lies behind all that is written
@@ -99,10 +105,16 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
 
     let warp = thread::thread_idx_x() / warp::WARP_SIZE;
     if warp >= GROUPS * GROUP_WARPS {
-        // SAFETY: these are blocks that the request has, whose pages exist; these are the warps that copy.
+        // SAFETY: these are blocks that the request has, whose pages exist; one thread does each.
         unsafe {
             ptx::setmaxnreg_dec::<{ REGISTERS[0] }>();
-            ring.copy_all(&params.cache, kv_head, request, blocks);
+            if warp::lane_id() == 0 {
+                match warp - GROUPS * GROUP_WARPS {
+                    0 => ring.start_all(planes, blocks),
+                    1 => ring.tell_all(blocks),
+                    _ => {}
+                }
+            }
         }
         return;
     }
@@ -111,7 +123,7 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
     let group = Group::new(warp / GROUP_WARPS, params.tile_rows);
     let warp = warp % GROUP_WARPS;
     let row = group.first + warp;
-    let mut planes = ring.user(group);
+    let mut user = ring.user(group);
     let mut total = Total::NONE;
     let mut own = GroupBlocks::new(blocks, group.nth);
     // SAFETY: all lanes come together.
@@ -121,9 +133,9 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
         // SAFETY: all lanes come together, and so do the warps of a group, which all have chosen the block or none. Both
         // planes are on their way, and nobody writes them before they are used.
         unsafe {
-            let keys = planes.arrived(2 * nth);
+            let keys = user.arrived(2 * nth);
             let products = scores(plan.queries, group, keys);
-            planes.used(2 * nth);
+            user.used(2 * nth);
 
             let visible = keys_before(request.position(first + row) + 1, block);
             let mut weights = Weights::NONE;
@@ -131,7 +143,7 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
                 weights = Weights::of_products(products, visible, magnitude(params.scale_log2));
             }
 
-            let values = planes.arrived(2 * nth + 1);
+            let values = user.arrived(2 * nth + 1);
             // The first row of a group sees the least.
             let least = keys_before(request.position(first + group.first) + 1, block);
             let weighted = if least == BLOCK as u32 {
@@ -139,7 +151,7 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams) {
             } else {
                 weighted(&weights.rounded, values, visible)
             };
-            planes.used(2 * nth + 1);
+            user.used(2 * nth + 1);
             for _ in 0..times {
                 total.join(weights.sums, &weighted);
             }

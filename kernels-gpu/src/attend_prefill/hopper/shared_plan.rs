@@ -17,7 +17,7 @@ pub(super) struct SharedPlan {
     pub(super) stages: BlockStages,
     /// `[ROWS * topk]`: see [`TileBlocks`]
     pub(super) blocks: SharedPtr<[u32; 4]>,
-    /// `[3, stages]`: see [`PlaneRing`]
+    /// `[4, stages]`: see [`PlaneRing`]
     pub(super) barriers: SharedPtr<u64>,
     /// What it takes to build the former: the last stage, which is not used yet
     pub(super) scratch: SharedPtr<u32>,
