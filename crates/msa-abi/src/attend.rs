@@ -12,8 +12,8 @@ use crate::{BLOCK, BatchParams, CacheParams, DevicePtr, HEAD_DIM, MAX_GROUP};
 /// | `attend_prefill_hopper`: the same, on compute capability 9.0, but `tile_rows` up to that | the same | [`HOPPER_PREFILL_THREADS`](Self::HOPPER_PREFILL_THREADS) | [`hopper_prefill_shared_bytes`](Self::hopper_prefill_shared_bytes) |
 /// | `attend_prefill_blackwell`: the same, on compute capability 10.0 | the same | [`BLACKWELL_PREFILL_THREADS`](Self::BLACKWELL_PREFILL_THREADS) | [`blackwell_prefill_shared_bytes`](Self::blackwell_prefill_shared_bytes) |
 ///
-/// `attend_decode_cluster` and `attend_prefill_hopper` take a second parameter: a [`TensorMap`](crate::TensorMap) of the cache's planes, with boxes of
-/// [`PLANE_BOX`](Self::PLANE_BOX).
+/// `attend_decode_cluster` and `attend_prefill_hopper` take a second parameter: a [`TensorMap`](crate::TensorMap) of the
+/// cache's planes, with boxes of [`PLANE_BOX`](Self::PLANE_BOX).
 ///
 /// A row's result does not depend on the kernel, `splits`, `tile_rows` or `stages`.
 ///
