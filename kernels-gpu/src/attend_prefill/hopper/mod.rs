@@ -103,7 +103,12 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams, planes: &TensorMap) {
         blocks
     };
 
-    let warp = thread::thread_idx_x() / warp::WARP_SIZE;
+    // As a lane's answer to all it is the warp's for ptxas, too, which has other registers for what lanes have in common.
+    // SAFETY: all lanes are here.
+    let (warp, _) = unsafe {
+        let warp = thread::thread_idx_x() / warp::WARP_SIZE;
+        warp::warp_shuffle_idx(u32::MAX, warp, 0, warp::WARP_SIZE)
+    };
     if warp >= GROUPS * GROUP_WARPS {
         // SAFETY: these are blocks that the request has, whose pages exist; one thread does each.
         unsafe {
