@@ -1,4 +1,5 @@
 use std::ptr;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use cust::event::{Event, EventFlags};
@@ -18,6 +19,10 @@ pub struct Graph {
 
 /// Replays that are timed; the median counts.
 const ROUNDS: usize = 7;
+
+/// How long replays go on before any counts. The memory of the case before is given back meanwhile, which was seen to disturb
+/// the first 10 ms.
+const WARM_UP: Duration = Duration::from_millis(30);
 
 impl Graph {
     /// Captures `calls` calls, of which each is told its number.
@@ -43,9 +48,13 @@ impl Graph {
         Ok(captured)
     }
 
-    /// Microseconds of a call: the median of some replays, after one that does not count.
+    /// Microseconds of a call: the median of some replays, after some that do not count.
     pub fn time(&self, stream: &Stream) -> Result<f64> {
-        self.launch(stream)?;
+        let start = Instant::now();
+        while start.elapsed() < WARM_UP {
+            self.launch(stream)?;
+            stream.synchronize()?;
+        }
         let mut times = Vec::new();
         for _ in 0..ROUNDS {
             let (start, end) = (Event::new(EventFlags::DEFAULT)?, Event::new(EventFlags::DEFAULT)?);
