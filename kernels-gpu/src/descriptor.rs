@@ -26,16 +26,19 @@ pub(crate) const fn of_blackwell(row: SharedPtr<Chunk>) -> u64 {
     of(row) | VERSION
 }
 
-/// From the first 16 elements of a tile's rows to those of the `step`-th step of a product over rows.
+/// From the first 16 elements of a tile's rows to those of the `step`-th step of a product over rows, of which the tile has so
+/// many.
 #[cfg(any(not(target_arch = "nvptx64"), target_feature = "sm_100a"))]
 #[inline(always)]
-pub(crate) const fn elements_on(step: u32) -> u64 {
+pub(crate) const fn elements_on(step: u32, rows: u32) -> u64 {
     const NEXT: u64 = 32 >> 4;
-    (step / 4) as u64 * NEXT_PANEL + (step % 4) as u64 * NEXT
+    let panel = (rows as u64 * 128) >> 4;
+    (step / 4) as u64 * panel + (step % 4) as u64 * NEXT
 }
 
-/// What Blackwell's instructions are told of their product: bfloat16 with sums in f32, of 128 rows of A with the rows of a
+/// What Blackwell's instructions are told of their product: bfloat16 with sums in f32, of so many rows of A with the rows of a
 /// block.
 #[cfg(any(not(target_arch = "nvptx64"), target_feature = "sm_100a"))]
-pub(crate) const PRODUCT_OF_ROWS: u32 =
-    1 << 4 | 1 << 7 | 1 << 10 | (BLOCK as u32 / 8) << 17 | (128 / 16) << 24;
+pub(crate) const fn product_of_rows(rows: u32) -> u32 {
+    1 << 4 | 1 << 7 | 1 << 10 | (BLOCK as u32 / 8) << 17 | (rows / 16) << 24
+}

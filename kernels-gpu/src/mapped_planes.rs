@@ -22,10 +22,10 @@ pub(crate) struct MappedPlanes {
 /// Elements of a row of a box: those of a panel of a [`RowTile`].
 const ELEMENTS: u32 = AttendParams::PLANE_BOX[0];
 
-/// Boxes with the same tokens.
-const PANELS: u32 = HEAD_DIM as u32 / ELEMENTS;
-
 impl MappedPlanes {
+    /// Boxes with the same tokens: panels of a [`RowTile`].
+    pub(crate) const PANELS: u32 = HEAD_DIM as u32 / ELEMENTS;
+
     /// Tokens that are copied at a time, a multiple of 8.
     pub(crate) const TOKENS: u32 = AttendParams::PLANE_BOX[1];
 
@@ -49,8 +49,8 @@ impl MappedPlanes {
     ///
     /// # Safety
     ///
-    /// The cache has the page, and `first` is a multiple of [`TOKENS`](Self::TOKENS). The tile is at a multiple of 1024, and nobody
-    /// touches these rows before they have arrived; nor has a thread written to them. The barrier's phase is told to
+    /// The cache has the page, and `first` is a multiple of [`TOKENS`](Self::TOKENS). The tile is at a multiple of 1024, and
+    /// nobody touches these rows before they have arrived; nor has a thread written to them. The barrier's phase is told to
     /// take the bytes.
     #[inline(always)]
     pub(crate) unsafe fn start_copy(
@@ -61,12 +61,41 @@ impl MappedPlanes {
         to: RowTile,
         barrier: SharedPtr<u64>,
     ) {
-        for panel in 0..PANELS {
-            let to = to.chunk(first, panel * RowTile::CHUNKS / PANELS).address();
-            let coordinates = [panel * ELEMENTS, first, self.kv_head, plane, page];
+        for panel in 0..Self::PANELS {
+            let to = to.chunk(first, panel * RowTile::CHUNKS / Self::PANELS).address();
+            let coordinates = self.coordinates(plane, page, first, panel);
             // SAFETY: the caller's promise.
             unsafe { copy_box(to, self.map, coordinates, barrier.address()) };
         }
+    }
+
+    /// One thread of a pair of blocks: starts the copy of one panel of these tokens, to where a panel of a tile has its rows. A
+    /// barrier of either block, whose address in the cluster is given, counts the bytes.
+    ///
+    /// # Safety
+    ///
+    /// As [`start_copy`](Self::start_copy), and the block with the barrier has not exited.
+    #[cfg(any(not(target_arch = "nvptx64"), target_feature = "sm_100a"))]
+    #[inline(always)]
+    pub(crate) unsafe fn start_panel_of_pair(
+        self,
+        plane: u32,
+        page: u32,
+        (first, panel): (u32, u32),
+        to: SharedPtr<Chunk>,
+        barrier: u32,
+    ) {
+        let coordinates = self.coordinates(plane, page, first, panel);
+        // SAFETY: the caller's promise.
+        unsafe {
+            ptx::cp_async_bulk_tensor_5d_of_pair(to.address(), self.map, coordinates, barrier);
+        }
+    }
+
+    /// Where a box begins.
+    #[inline(always)]
+    const fn coordinates(self, plane: u32, page: u32, first: u32, panel: u32) -> [u32; 5] {
+        [panel * ELEMENTS, first, self.kv_head, plane, page]
     }
 }
 

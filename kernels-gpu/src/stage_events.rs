@@ -1,11 +1,10 @@
 use cuda_std::prelude::*;
-use cuda_std::ptx;
 
 use crate::block_planes::BlockStages;
 use crate::event::Event;
 use crate::row_tile::RowTile;
 
-/// Stages in shared memory that some threads copy to, and one thread's products read, and what happens to them.
+/// Stages in shared memory that one or more threads copy to, and one thread's products read, and what happens to them.
 #[derive(Clone, Copy)]
 pub(crate) struct StageEvents {
     stages: BlockStages,
@@ -22,7 +21,7 @@ impl StageEvents {
         Self { stages, barriers }
     }
 
-    /// One thread: makes the barriers, for copies by so many threads.
+    /// One thread: makes the barriers, for copies that so many threads arrive for.
     ///
     /// # Safety
     ///
@@ -38,7 +37,20 @@ impl StageEvents {
         }
     }
 
-    /// What was copied to a stage has arrived: each thread that copies arrives when its part is there.
+    /// How many stages there are.
+    #[inline(always)]
+    pub(crate) const fn stages(self) -> u32 {
+        self.stages.count()
+    }
+
+    /// One of them.
+    #[inline(always)]
+    pub(crate) const fn stage(self, stage: u32) -> RowTile {
+        self.stages.nth(stage)
+    }
+
+    /// What was copied to a stage has arrived. Each thread that copies arrives: when its part is there, or at once where the
+    /// barrier counts the bytes.
     #[inline(always)]
     pub(crate) const fn arrival(self, stage: u32) -> Event {
         Event::at(self.barriers.add(stage))
@@ -64,7 +76,7 @@ impl StageEvents {
         self.stages.nth(stage)
     }
 
-    /// One thread: a stage, once what comes there in a phase has arrived, for reads of both proxies.
+    /// One thread: a stage, once what comes there in a phase has arrived.
     ///
     /// # Safety
     ///
@@ -73,7 +85,6 @@ impl StageEvents {
     pub(crate) unsafe fn arrived(self, phase: u32, stage: u32) -> RowTile {
         // SAFETY: the caller's promise: the next phase begins only after that is used.
         unsafe { self.arrival(stage).wait(phase) };
-        ptx::fence_proxy_async();
         self.stages.nth(stage)
     }
 }

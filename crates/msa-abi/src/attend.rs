@@ -1,7 +1,8 @@
 use crate::{BLOCK, BatchParams, CacheParams, DevicePtr, HEAD_DIM, MAX_GROUP};
 
-/// Parameters of the kernels of attention: `attend_decode`, of requests with few new tokens each, and
-/// `attend_combine`, which follows it where the work of a row is split; or `attend_decode_cluster`, which is both; or `attend_prefill`, of requests with many.
+/// Parameters of the kernels of attention: `attend_decode`, of requests with few new tokens each, and `attend_combine`, which
+/// follows it where the work of a row is split; or `attend_decode_cluster`, which is both; or `attend_prefill`, of requests
+/// with many.
 ///
 /// | kernel | grid | block | dynamic shared memory |
 /// | --- | --- | --- | --- |
@@ -10,10 +11,10 @@ use crate::{BLOCK, BatchParams, CacheParams, DevicePtr, HEAD_DIM, MAX_GROUP};
 /// | `attend_decode_cluster`: `tile_rows` is 1, from compute capability 9.0 on | the same, in clusters of `splits` along z | [`THREADS`](Self::THREADS) | [`cluster_shared_bytes`](Self::cluster_shared_bytes) |
 /// | `attend_prefill`: `splits` is 1, `tile_rows` [`PREFILL_ROWS`](Self::PREFILL_ROWS) | `(batch * ceil(max_seq_length / tile_rows), kv_heads)` | [`PREFILL_THREADS`](Self::PREFILL_THREADS) | [`prefill_shared_bytes`](Self::prefill_shared_bytes) |
 /// | `attend_prefill_hopper`: the same, on compute capability 9.0, but `tile_rows` up to that | the same | [`HOPPER_PREFILL_THREADS`](Self::HOPPER_PREFILL_THREADS) | [`hopper_prefill_shared_bytes`](Self::hopper_prefill_shared_bytes) |
-/// | `attend_prefill_blackwell`: the same, on compute capability 10.0 | the same | [`BLACKWELL_PREFILL_THREADS`](Self::BLACKWELL_PREFILL_THREADS) | [`blackwell_prefill_shared_bytes`](Self::blackwell_prefill_shared_bytes) |
+/// | `attend_prefill_blackwell`: `splits` is 1, on compute capability 10.0, `tile_rows` up to [`BLACKWELL_PREFILL_ROWS`](Self::BLACKWELL_PREFILL_ROWS) | `(batch * ceil(max_seq_length / tile_rows), kv_heads, 2)`, in clusters of 2 along z | [`BLACKWELL_PREFILL_THREADS`](Self::BLACKWELL_PREFILL_THREADS) | [`blackwell_prefill_shared_bytes`](Self::blackwell_prefill_shared_bytes) |
 ///
-/// `attend_decode_cluster` and `attend_prefill_hopper` take a second parameter: a [`TensorMap`](crate::TensorMap) of the
-/// cache's planes, with boxes of [`PLANE_BOX`](Self::PLANE_BOX).
+/// `attend_decode_cluster`, `attend_prefill_hopper` and `attend_prefill_blackwell` take a second parameter: a
+/// [`TensorMap`](crate::TensorMap) of the cache's planes, with boxes of [`PLANE_BOX`](Self::PLANE_BOX).
 ///
 /// A row's result does not depend on the kernel, `splits`, `tile_rows` or `stages`.
 ///
@@ -60,8 +61,7 @@ pub struct AttendParams {
     pub topk: u32,
     /// Parts that the blocks of each tile of rows are split into, each for a block of threads.
     pub splits: u32,
-    /// Most rows of one request that a block of threads has, 1 to
-    /// [`MAX_SPECULATIVE`](crate::MAX_SPECULATIVE).
+    /// Most rows of one request that a block of threads has, or a pair of them; how many there may be says the table above.
     pub tile_rows: u32,
     /// Tiles of rows that a request may have: `ceil(max_seq_length / tile_rows)`.
     pub row_tiles: u32,
@@ -89,17 +89,21 @@ impl AttendParams {
     /// Bytes of a stage's barriers in `attend_prefill_hopper`.
     pub const STAGE_BARRIER_BYTES: u32 = 32;
 
-    /// Threads of a block of `attend_prefill_blackwell`: a warpgroup for each of its roles.
-    pub const BLACKWELL_PREFILL_THREADS: u32 = 4 * 128;
+    /// Most rows of a tile of `attend_prefill_blackwell`: of each of its two blocks of threads as many as a tile of
+    /// `attend_prefill` has.
+    pub const BLACKWELL_PREFILL_ROWS: u32 = 2 * Self::PREFILL_ROWS;
+
+    /// Threads of a block of `attend_prefill_blackwell`: two warpgroups that compute, and one that starts copies and products.
+    pub const BLACKWELL_PREFILL_THREADS: u32 = 3 * 128;
 
     /// Bytes of a stage's barriers in `attend_prefill_blackwell`.
     pub const BLACKWELL_STAGE_BARRIER_BYTES: u32 = 16;
 
-    /// Bytes that `attend_prefill_blackwell` has besides: of two steps a maximum and a sum for each row of the tile and head,
-    /// and barriers; and an address.
+    /// Bytes that `attend_prefill_blackwell` has besides: of two steps a maximum and a sum for each row of the block and head,
+    /// and barriers; two barriers more; and an address.
     pub const BLACKWELL_PREFILL_BYTES: u32 = {
         let heads = Self::PREFILL_ROWS * MAX_GROUP as u32;
-        2 * (heads * (4 + 4) + 4 * 8) + 8
+        2 * (heads * (4 + 4) + 6 * 8) + 2 * 8 + 8
     };
 
     /// Most planes in shared memory.
@@ -170,10 +174,11 @@ impl AttendParams {
         Self::prefill_shared_bytes(topk, stages + 1) + stages * Self::STAGE_BARRIER_BYTES
     }
 
-    /// Dynamic shared memory of a launch of `attend_prefill_blackwell`, in bytes: that of `attend_prefill`, a stage more for
-    /// queries, barriers, and what one role tells another.
+    /// Dynamic shared memory of a launch of `attend_prefill_blackwell`, in bytes: stages, and one more for queries; the ids of
+    /// a tile; barriers, and what one role tells another.
     pub const fn blackwell_prefill_shared_bytes(topk: u32, stages: u32) -> u32 {
-        Self::prefill_shared_bytes(topk, stages + 1)
+        (stages + 1) * Self::STAGE_BYTES
+            + Self::BLACKWELL_PREFILL_ROWS * topk * Self::ID_BYTES
             + stages * Self::BLACKWELL_STAGE_BARRIER_BYTES
             + Self::BLACKWELL_PREFILL_BYTES
     }

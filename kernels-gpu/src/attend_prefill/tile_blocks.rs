@@ -33,20 +33,20 @@ const BITS: u32 = WORDS * u32::BITS;
 
 impl TileBlocks {
     /// All threads of the block: those of `rows` rows, whose ids these are. `place` tells where a row is among the [`ROWS`]
-    /// that a tile may have. Each id takes [`ID_BYTES`](AttendParams::ID_BYTES), a multiple of 16, at `entries`. A barrier has to
-    /// come before they are used.
+    /// that the block may have, or that it is another's. Each id takes [`ID_BYTES`](AttendParams::ID_BYTES), a multiple of 16,
+    /// at `entries`. A barrier has to come before they are used.
     ///
     /// # Safety
     ///
     /// `params` are the kernel's, the request has the rows, `entries` have room for all ids and `scratch` has for
     /// [`SCRATCH_BYTES`](Self::SCRATCH_BYTES), which nobody else touches before the barrier. All threads come together.
     #[inline(always)]
-    pub(super) unsafe fn build(
+    pub(super) unsafe fn build<const TURNS: usize>(
         params: &AttendParams,
         request: Request,
         rows: u32,
-        ids: TileIds,
-        place: impl Fn(u32) -> u32,
+        ids: TileIds<TURNS>,
+        place: impl Fn(u32) -> Option<u32>,
         entries: SharedPtr<[u32; 4]>,
         scratch: SharedPtr<u32>,
     ) -> Self {
@@ -76,8 +76,9 @@ impl TileBlocks {
                     let smaller = (chosen.add(word).read() & (bit - 1)).count_ones();
                     let entry = entries.add(count + before.add(word).read() + smaller);
                     let entry = entry.cast::<u32>();
-                    let place = place(row);
-                    entry.add(2 + place / 4).atomic_add(1 << (8 * (place % 4)));
+                    if let Some(place) = place(row) {
+                        entry.add(2 + place / 4).atomic_add(1 << (8 * (place % 4)));
+                    }
                     if placed.add(word).atomic_or(bit) & bit == 0 {
                         let page = table.add(u64::from(id)).read_constant();
                         entry.cast().write([id, page]);

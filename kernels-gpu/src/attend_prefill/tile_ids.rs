@@ -3,14 +3,15 @@ use core::array::from_fn;
 use cuda_std::prelude::*;
 use msa_abi::{AttendParams, BLOCK, MAX_TOPK};
 
-use super::ROWS;
 use crate::div_rem::div_rem;
 use crate::request::Request;
 
 /// A thread's share of the ids that the rows of a tile have chosen, on their way from memory until one looks at them.
+///
+/// It has `TURNS` ids at most.
 #[derive(Clone, Copy)]
-pub(super) struct TileIds {
-    ids: [TileId; TURNS as usize],
+pub(super) struct TileIds<const TURNS: usize> {
+    ids: [TileId; TURNS],
     request: Request,
     /// The tile's first row.
     first: u32,
@@ -24,13 +25,12 @@ struct TileId {
     id: u32,
 }
 
-/// Ids that a thread has at most.
-const TURNS: u32 = (ROWS * MAX_TOPK as u32).div_ceil(FEWEST_THREADS);
+/// Ids that each of a block's threads has at most, where a tile has so many rows.
+pub(super) const fn turns(rows: u32, threads: u32) -> usize {
+    (rows * MAX_TOPK as u32).div_ceil(threads) as usize
+}
 
-/// Threads of a block, at least.
-const FEWEST_THREADS: u32 = AttendParams::HOPPER_PREFILL_THREADS;
-
-impl TileIds {
+impl<const TURNS: usize> TileIds<TURNS> {
     /// No block's: as a number without sign a negative one is past every block.
     const NONE: u32 = u32::MAX;
 
@@ -38,7 +38,7 @@ impl TileIds {
     ///
     /// # Safety
     ///
-    /// `params` are the kernel's, and the request has these rows.
+    /// `params` are the kernel's, and the request has these rows, for which a thread has [`turns`] enough.
     #[inline(always)]
     pub(super) unsafe fn load<const THREADS: u32>(
         params: &AttendParams,
@@ -47,7 +47,6 @@ impl TileIds {
         rows: u32,
         kv_head: u32,
     ) -> Self {
-        const { assert!(THREADS >= FEWEST_THREADS) };
         let given = GlobalPtr::<i32>::from_address(params.block_ids.address());
         let given = given.add(u64::from(kv_head) * params.ids_head_stride);
         let ids = from_fn(|turn| {

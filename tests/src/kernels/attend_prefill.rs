@@ -19,7 +19,7 @@ pub enum Kernel {
     },
     /// `attend_prefill_blackwell`, of `msa_sm_100f.ptx`, by tiles of so many rows.
     Blackwell {
-        /// As above.
+        /// 1 to [`BLACKWELL_PREFILL_ROWS`](AttendParams::BLACKWELL_PREFILL_ROWS)
         tile_rows: u32,
     },
 }
@@ -64,8 +64,10 @@ pub fn attend(
             AttendParams::blackwell_prefill_shared_bytes(params.topk, stages),
         ),
     };
+    let cluster = if let Kernel::Blackwell { .. } = kernel { 2 } else { 1 };
     let launch = Launch {
-        grid: [params.batch.batch * params.row_tiles, params.kv_heads, 1],
+        grid: [params.batch.batch * params.row_tiles, params.kv_heads, cluster],
+        cluster: [1, 1, cluster],
         block: [threads, 1, 1],
         dynamic_shared,
         ..Launch::default()

@@ -124,10 +124,10 @@ fn prefill_of_attention_multiplies_little_in_vain_where_lists_overlap() {
     let hopper = (Kernel::AttendPrefillHopper, many, [(0.875, 0.7), (0.98, 0.85), (0.0, 0.25)]);
     let few = alike(1, 40, 6000, 1);
     let portable = (Kernel::AttendPrefill, few, [(0.875, 0.9), (0.98, 0.9), (0.0, 0.7)]);
-    // And one of Blackwell's is of eight.
+    // And one of Blackwell's is of sixteen, of a pair of multiprocessors: it reads less, for more products in vain.
     let more = Recipe { selection: topk(6), ..alike(1, 160, 2000, 4) };
     let blackwell =
-        (Kernel::AttendPrefillBlackwell, more, [(0.875, 0.6), (0.98, 0.85), (0.0, 0.3)]);
+        (Kernel::AttendPrefillBlackwell, more, [(0.875, 0.5), (0.98, 0.8), (0.0, 0.33)]);
     let devices = PREFILL_DEVICES.into_iter().chain(["sm_100"]);
     for (device, (kernel, recipe, bounds)) in devices.zip([hopper, portable, blackwell]) {
         for (keep, least) in bounds {
@@ -136,17 +136,19 @@ fn prefill_of_attention_multiplies_little_in_vain_where_lists_overlap() {
             let useful = costs[0].useful_of_issued().expect("it multiplies");
             let read = costs[0].cache_of_tiles().expect("it reads keys and values");
             assert!((least..=1.0).contains(&useful), "{device}, keep {keep}: {useful}");
-            // Hopper's copies the request's last block as a whole, of which a third is not written.
-            let most = if kernel == Kernel::AttendPrefillHopper { 1.08 } else { 1.06 };
+            // By a tensor map the request's last block is copied as a whole, of which a third is not written.
+            // Blackwell's has the values of that one, and of one before it at times, in both multiprocessors: of some seven
+            // different blocks in short lists.
+            let most = match kernel {
+                Kernel::AttendPrefill => 1.06,
+                Kernel::AttendPrefillHopper => 1.08,
+                _ => 1.14,
+            };
             assert!((1.0..=most).contains(&read), "{device}, keep {keep}: {read}");
             // Lists have some: where they are sorted, or where several of their blocks have a word of the bitmap.
             let conflicts = costs[0].conflicts_per_access();
-            // Of Hopper's accesses none is a copy's, which comes by a tensor map.
-            let most = match kernel {
-                Kernel::AttendPrefill => 1e-3,
-                Kernel::AttendPrefillHopper => 5e-2,
-                _ => 2e-2,
-            };
+            // Where planes come by a tensor map, no access is a copy's.
+            let most = if kernel == Kernel::AttendPrefill { 1e-3 } else { 5e-2 };
             assert!(conflicts < most, "{device}, keep {keep}: {conflicts}");
         }
     }

@@ -186,8 +186,12 @@ fn assert_sound(plan: &Plan, step: &Step, device: &Device) {
         assert_eq!(launch.programmatic_stream_serialization, may_overlap, "{launch:?}");
         assert!(launch.dynamic_shared <= device.shared_per_block_optin, "{launch:?}");
         assert!(launch.grid.iter().all(|&blocks| blocks > 0), "{launch:?}");
-        let takes_planes =
-            matches!(launch.kernel, Kernel::AttendDecodeCluster | Kernel::AttendPrefillHopper);
+        let takes_planes = matches!(
+            launch.kernel,
+            Kernel::AttendDecodeCluster
+                | Kernel::AttendPrefillHopper
+                | Kernel::AttendPrefillBlackwell
+        );
         assert_eq!(launch.planes.is_some(), takes_planes, "{launch:?}");
         assert_work(launch, step);
         assert_at_once(launch, device);
@@ -254,9 +258,16 @@ fn assert_work(launch: &Launch, step: &Step) {
             | Kernel::AttendPrefillBlackwell),
             Params::Attend(params),
         ) => {
-            assert_eq!([x, y, z], [batch * params.row_tiles, heads, 1]);
+            // A pair of blocks has a tile of Blackwell's.
+            let (blocks, most) = match kernel {
+                Kernel::AttendPrefillBlackwell => (2, AttendParams::BLACKWELL_PREFILL_ROWS),
+                _ => (1, AttendParams::PREFILL_ROWS),
+            };
+            assert_eq!(
+                ([x, y, z], launch.cluster),
+                ([batch * params.row_tiles, heads, blocks], blocks)
+            );
             assert_covered(length, params.row_tiles, params.tile_rows);
-            let most = AttendParams::PREFILL_ROWS;
             let least = if kernel == Kernel::AttendPrefill { most } else { 1 };
             assert!(params.splits == 1 && (least..=most).contains(&params.tile_rows));
         }

@@ -34,6 +34,17 @@ pub fn barrier_cluster_arrive_relaxed() {
     unsafe { core::arch::asm!("barrier.cluster.arrive.relaxed.aligned;", options(nostack)) }
 }
 
+/// A warp: arrives at the cluster's barrier, and releases what its threads did before (`barrier.cluster.arrive`, with release;
+/// sm_90).
+///
+/// As [`barrier_cluster_arrive_relaxed`].
+#[gpu_only]
+#[inline(always)]
+pub fn barrier_cluster_arrive() {
+    // SAFETY: as above.
+    unsafe { core::arch::asm!("barrier.cluster.arrive.release.aligned;", options(nostack)) }
+}
+
 /// A warp: waits until all threads of the cluster have arrived, and sees what they have released
 /// (`barrier.cluster.wait`, with acquire; sm_90).
 ///

@@ -67,3 +67,31 @@ pub unsafe fn cp_async_bulk_tensor_5d_to_block(
         );
     }
 }
+
+/// One thread: the same, where the barrier is that of either block of a pair, whose ranks in the cluster differ in the last
+/// bit. Both places are given by their addresses in the cluster; a block's own are among these
+/// (`cp.async.bulk.tensor.5d.cta_group::2`; sm_100f).
+///
+/// # Safety
+///
+/// As [`cp_async_bulk_tensor_5d`]. The place is the block's own, and the pair's other block has not exited.
+#[gpu_only]
+#[inline(always)]
+pub unsafe fn cp_async_bulk_tensor_5d_of_pair(
+    to: u32,
+    map: u64,
+    coordinates: [u32; 5],
+    barrier: u32,
+) {
+    let [a, b, c, d, e] = coordinates;
+    // SAFETY: as above.
+    unsafe {
+        core::arch::asm!(
+            "cp.async.bulk.tensor.5d.shared::cluster.global.tile.mbarrier::complete_tx::bytes.cta_group::2 \
+             [{to}], [{map}, {{{a}, {b}, {c}, {d}, {e}}}], [{barrier}];",
+            to = in(reg32) to, map = in(reg64) map, barrier = in(reg32) barrier,
+            a = in(reg32) a, b = in(reg32) b, c = in(reg32) c, d = in(reg32) d, e = in(reg32) e,
+            options(nostack),
+        );
+    }
+}

@@ -124,3 +124,47 @@ pub unsafe fn mbarrier_try_wait_parity(barrier: u32, parity: u32) -> bool {
     }
     ended != 0
 }
+
+/// One thread: the same, of the arrivals of [`mbarrier_arrive_relaxed_cluster`] (`mbarrier.try_wait.parity.relaxed.cluster`;
+/// sm_90). It sees what was done to tensor memory, behind a fence of its own
+/// ([`tcgen05_fence_after_thread_sync`](super::tcgen05_fence_after_thread_sync)).
+///
+/// # Safety
+///
+/// As [`mbarrier_try_wait_parity`].
+#[gpu_only]
+#[inline(always)]
+pub unsafe fn mbarrier_try_wait_parity_relaxed_cluster(barrier: u32, parity: u32) -> bool {
+    let ended: u32;
+    // SAFETY: the caller promises the barrier.
+    unsafe {
+        core::arch::asm!(
+            "{{ .reg .pred p; mbarrier.try_wait.parity.relaxed.cluster.shared.b64 p, [{}], {}; \
+             selp.u32 {}, 1, 0, p; }}",
+            in(reg32) barrier, in(reg32) parity, out(reg32) ended,
+            options(nostack),
+        );
+    }
+    ended != 0
+}
+
+/// One thread: arrives at a barrier of any block of the cluster, whose address there is given. Of what it did before only that to
+/// tensor memory is seen by those who wait for the phase, if it has fenced it
+/// ([`tcgen05_fence_before_thread_sync`](super::tcgen05_fence_before_thread_sync)): so it waits for none of its accesses to other
+/// memory (`mbarrier.arrive.relaxed.cluster`; sm_90).
+///
+/// # Safety
+///
+/// As [`mbarrier_arrive`]. The block is there, and does not exit before the phase ends.
+#[gpu_only]
+#[inline(always)]
+pub unsafe fn mbarrier_arrive_relaxed_cluster(barrier: u32) {
+    // SAFETY: the caller promises the barrier.
+    unsafe {
+        core::arch::asm!(
+            "mbarrier.arrive.relaxed.cluster.shared::cluster.b64 _, [{}];",
+            in(reg32) barrier,
+            options(nostack),
+        );
+    }
+}

@@ -18,6 +18,26 @@ pub unsafe fn tcgen05_commit(barrier: u32) {
     }
 }
 
+/// One thread: the same of products of two blocks, for barriers at the same place in all blocks of the cluster whose rank is a
+/// bit of `RANKS` (`tcgen05.commit.cta_group::2` with `.multicast::cluster`; sm_100f).
+///
+/// # Safety
+///
+/// As [`tcgen05_commit`], of the barrier of each of these blocks, which have not exited.
+#[gpu_only]
+#[inline(always)]
+pub unsafe fn tcgen05_commit_multicast<const RANKS: u16>(barrier: u32) {
+    // SAFETY: the caller promises the barriers.
+    unsafe {
+        core::arch::asm!(
+            "tcgen05.commit.cta_group::2.mbarrier::arrive::one.shared::cluster.multicast::cluster.b64 \
+             [{}], {};",
+            in(reg32) barrier, const RANKS,
+            options(nostack),
+        );
+    }
+}
+
 /// One thread: has what it has done to tensor memory, and waited for, come before what others do to it after they have been
 /// told (`tcgen05.fence::before_thread_sync`; sm_100f).
 #[gpu_only]

@@ -4,7 +4,7 @@ use msa_abi::{AttendParams, DevicePtr, HEAD_DIM};
 
 use super::clusters::Clusters;
 use super::fit::Fit;
-use super::prefill_tile::{blackwell_time, hopper_time, tile_rows};
+use super::prefill_tile::Tiling;
 use super::{grid, product, tuning};
 use crate::gpu::attention::AttentionProblem;
 use crate::gpu::workspace::{Parts, rounded};
@@ -150,26 +150,29 @@ impl AttentionProblem {
         let shared = |stages| shared(self.topk, stages);
         let stages = tuning::MIN_STAGES..=AttendParams::MAX_STAGES;
         let fit = Fit::new(kernel, device, tuning::ATTEND_BLOCKS, stages, shared)?;
-        let tile_rows = |time: fn(u32, u32) -> u64| {
-            let tiles = |rows| self.prefill_tiles(rows);
-            tile_rows(device.multiprocessors, |rows| time(rows, self.topk), tiles)
+        let tile_rows = |tiling: Tiling| {
+            tiling.tile_rows(device.multiprocessors, self.topk, |rows| self.prefill_tiles(rows))
         };
-        let tile_rows = match kernel {
-            Kernel::AttendPrefillBlackwell => tile_rows(blackwell_time),
-            Kernel::AttendPrefillHopper => tile_rows(hopper_time),
-            _ => AttendParams::PREFILL_ROWS,
+        let (tile_rows, cluster) = match kernel {
+            Kernel::AttendPrefillBlackwell => (tile_rows(Tiling::BLACKWELL), 2),
+            Kernel::AttendPrefillHopper => (tile_rows(Tiling::HOPPER), 1),
+            _ => (AttendParams::PREFILL_ROWS, 1),
         };
         let row_tiles = self.max_seq_length.div_ceil(tile_rows);
         let params = AttendParams { tile_rows, row_tiles, stages: fit.stages, ..self.params() };
         let attend = Launch {
             kernel,
-            grid: grid([product([self.batch.batch, row_tiles]), self.kv_heads.into(), 1]),
-            cluster: 1,
+            grid: grid([
+                product([self.batch.batch, row_tiles]),
+                self.kv_heads.into(),
+                cluster.into(),
+            ]),
+            cluster,
             threads,
             dynamic_shared: shared(fit.stages),
             programmatic_stream_serialization: false,
             params: Params::Attend(params),
-            planes: (kernel == hopper).then_some(self.planes),
+            planes: (kernel != Kernel::AttendPrefill).then_some(self.planes),
         };
         let workspace_bytes = Parts::of(workspace).finish()?;
         Ok(Plan::new(self.route, [Some(attend.check(device)?), None], workspace_bytes))

@@ -3,7 +3,7 @@ use cuda_std::warp;
 use crate::attend_prefill::tile_blocks::TileBlock;
 use crate::queries::HEADS;
 
-/// A lane of tensor memory, which is a row of the tile and one of its heads. A warp has 32 of them, so two rows.
+/// A lane of tensor memory, which is a row of the block's and one of its heads. A warp has 32 of them, so two rows.
 #[derive(Clone, Copy)]
 pub(super) struct Lane(pub(super) u32);
 

@@ -1,15 +1,16 @@
 use cuda_std::prelude::*;
 
-use super::ROLE_WARPS;
+use super::{BLOCKS, ROLE_WARPS};
 use crate::event::Event;
 
-/// Where roles meet in each step. Two steps are on their way at a time, so there are two barriers of each kind, and a barrier's
-/// phase is the step's number halved.
+/// Where roles meet in each step: those of a block, and those of the pair with the thread of the first block that starts
+/// products. Two steps are on their way at a time, so there are two barriers of each kind, and a barrier's phase is the step's
+/// number halved.
 ///
 /// Barriers are named by the event that ends their phases.
 #[derive(Clone, Copy)]
 pub(super) struct Steps {
-    /// `[4, 2]`
+    /// `[6, 2]`
     barriers: SharedPtr<u64>,
 }
 
@@ -23,14 +24,14 @@ pub(super) struct Step {
 
 impl Steps {
     /// Bytes of the barriers.
-    pub(super) const BARRIER_BYTES: u32 = 4 * 2 * size_of::<u64>() as u32;
+    pub(super) const BARRIER_BYTES: u32 = 6 * 2 * size_of::<u64>() as u32;
 
     #[inline(always)]
     pub(super) const fn new(barriers: SharedPtr<u64>) -> Self {
         Self { barriers }
     }
 
-    /// One thread: makes the barriers. One of the block has to come before they are used.
+    /// One thread: makes the barriers. One of the cluster has to come before they are used.
     ///
     /// # Safety
     ///
@@ -45,6 +46,8 @@ impl Steps {
                 step.weighed().init(ROLE_WARPS);
                 step.summed().init(1);
                 step.joined().init(ROLE_WARPS);
+                step.weighed_by_pair().init(BLOCKS * ROLE_WARPS);
+                step.joined_by_pair().init(BLOCKS * ROLE_WARPS);
             }
         }
     }
@@ -87,7 +90,19 @@ impl Step {
         Event::at(self.barriers.add(6))
     }
 
-    /// One thread: waits until the totals have taken in the step that had the place of this one before.
+    /// In the pair's first block: the weights of both are there, in tensor memory. Each warp of both that makes them arrives.
+    #[inline(always)]
+    pub(super) const fn weighed_by_pair(self) -> Event {
+        Event::at(self.barriers.add(8))
+    }
+
+    /// In the pair's first block: the totals of both have taken the weighted sums in. Each warp of both that has some arrives.
+    #[inline(always)]
+    pub(super) const fn joined_by_pair(self) -> Event {
+        Event::at(self.barriers.add(10))
+    }
+
+    /// One thread: waits until the block's totals have taken in the step that had the place of this one before.
     ///
     /// # Safety
     ///
@@ -97,6 +112,19 @@ impl Step {
         if let Some(before) = self.phase().checked_sub(1) {
             // SAFETY: this step's sums are what the next phase is of, and they are not there yet.
             unsafe { self.joined().wait(before) };
+        }
+    }
+
+    /// One thread of the pair's first block: the same of the totals of both.
+    ///
+    /// # Safety
+    ///
+    /// As above.
+    #[inline(always)]
+    pub(super) unsafe fn wait_for_place_of_pair(self) {
+        if let Some(before) = self.phase().checked_sub(1) {
+            // SAFETY: as above.
+            unsafe { self.joined_by_pair().wait_for_pair(before) };
         }
     }
 }

@@ -1,8 +1,8 @@
 use cuda_std::warp;
 use msa_abi::{BLOCK, HEAD_DIM};
 
-/// Where everything is in tensor memory, whose lanes are the rows and heads of the tile. Of all there are two, for successive
-/// steps.
+/// Where everything is in tensor memory, whose lanes are a block's rows and heads, in both blocks of the pair alike. Of all
+/// there are two, for successive steps.
 ///
 /// An address has the lane in its upper half, and the column in the lower.
 #[derive(Clone, Copy)]

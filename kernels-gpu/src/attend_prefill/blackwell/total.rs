@@ -48,7 +48,7 @@ impl Total {
                     let found = found.add(nth % 2 * LANES + lane.0).read();
                     total.join(turn < times, found, tensor.sums(nth));
                 }
-                step.joined().arrive_as_warp();
+                step.joined().arrive_as_warp_and_at_first(step.joined_by_pair());
             }
         }
         total

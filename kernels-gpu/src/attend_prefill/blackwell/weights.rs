@@ -25,7 +25,7 @@ pub(super) struct Weighing {
     /// `[2, LANES]`
     pub(super) sums: SharedPtr<Sums>,
     pub(super) request: Request,
-    /// The tile's first row in the request.
+    /// The block's first row in the request.
     pub(super) first: u32,
     pub(super) magnitude: f32,
 }
@@ -48,11 +48,11 @@ impl Weighing {
                 if self.lane.most_times(block) > 0 {
                     self.weigh(nth, block);
                     if nth >= whole {
-                        self.add_up(nth, block);
+                        self.add_up(nth, nth - whole, block);
                     }
                     ptx::tcgen05_wait_st();
                 }
-                step.weighed().arrive_as_warp();
+                step.weighed().arrive_as_warp_and_at_first(step.weighed_by_pair());
             }
         }
     }
@@ -82,18 +82,18 @@ impl Weighing {
     }
 
     /// A warp: the weighted sums of those values of the `nth` block that each of its rows sees, so that what a row does not see is
-    /// not multiplied by zero: it may be NaN.
+    /// not multiplied by zero: it may be NaN. The block is the `last`-th of such.
     ///
     /// # Safety
     ///
     /// All lanes come together; the warp has stored its weights, and nobody reads what is written here.
     #[inline(always)]
-    unsafe fn add_up(&self, nth: u32, block: TileBlock) {
+    unsafe fn add_up(&self, nth: u32, last: u32, block: TileBlock) {
         let first = self.lane.first_row();
-        // SAFETY: the caller's promise. A row of the warp has chosen the block, so its plane is used after this.
+        // SAFETY: the caller's promise.
         unsafe {
             ptx::tcgen05_wait_st();
-            let values = self.planes.arrived(2 * nth + 1);
+            let values = self.planes.values_arrived(self.blocks.len(), last);
             for row in first..first + Lane::ROWS {
                 let tensor = self.tensor.at_lane(row * HEADS);
                 let mut sums = [[0.0; 4]; HEAD_DIM / 8];
@@ -106,7 +106,7 @@ impl Weighing {
         }
     }
 
-    /// How many keys of a block a row of the tile sees.
+    /// How many keys of a block a row sees.
     #[inline(always)]
     const fn visible(&self, row: u32, block: TileBlock) -> u32 {
         keys_before(self.request.position(self.first + row) + 1, block.block)

@@ -41,7 +41,7 @@ use self::plane_ring::PlaneRing;
 use self::shared_plan::SharedPlan;
 use super::ROWS;
 use super::tile_blocks::TileBlocks;
-use super::tile_ids::TileIds;
+use super::tile_ids::{TileIds, turns};
 use super::total::Total;
 use super::values::weighted;
 use super::weights::Weights;
@@ -60,6 +60,9 @@ const GROUPS: u32 = ROWS / GROUP_WARPS;
 
 /// Threads of a block.
 const THREADS: u32 = AttendParams::HOPPER_PREFILL_THREADS;
+
+/// Ids that each has of a tile's.
+const TURNS: usize = turns(ROWS, THREADS);
 
 /// Threads of the warps that have planes copied: a warpgroup, since only as one can they give registers back.
 const COPY_THREADS: u32 = 128;
@@ -91,10 +94,10 @@ pub unsafe fn attend_prefill_hopper(params: AttendParams, planes: &TensorMap) {
     // to shared memory here.
     let blocks = unsafe {
         let first_row = request.first_row + first;
-        let ids = TileIds::load::<THREADS>(&params, request, first, rows, kv_head);
+        let ids = TileIds::<TURNS>::load::<THREADS>(&params, request, first, rows, kv_head);
         let queries = QueryCopy::start(&params, first_row, rows, kv_head, ROWS, plan.queries);
         ring.init();
-        let place = |row| place(row, params.tile_rows);
+        let place = |row| Some(place(row, params.tile_rows));
         let blocks =
             TileBlocks::build(&params, request, rows, ids, place, plan.blocks, plan.scratch);
         queries.finish();

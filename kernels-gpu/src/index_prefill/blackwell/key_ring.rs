@@ -1,4 +1,5 @@
 use cuda_std::prelude::*;
+use cuda_std::ptx;
 use msa_abi::{BLOCK, CacheParams};
 
 use crate::block_copy::Plane;
@@ -81,7 +82,9 @@ impl KeyRing {
     pub(super) unsafe fn arrived(self, nth: u32) -> RowTile {
         let (phase, stage) = self.turn(nth);
         // SAFETY: the barriers are made; and the caller's promise.
-        unsafe { self.events.arrived(phase, stage) }
+        let keys = unsafe { self.events.arrived(phase, stage) };
+        ptx::fence_proxy_async();
+        keys
     }
 
     /// The keys of the `nth` block are used.

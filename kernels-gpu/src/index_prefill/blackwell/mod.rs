@@ -87,8 +87,8 @@ pub unsafe fn index_prefill_blackwell(params: IndexParams) {
             steps.init();
         }
         if warp == PRODUCT_WARP {
-            ptx::tcgen05_alloc::<{ TensorPlan::COLUMNS }>(plan.tensor.address());
-            ptx::tcgen05_relinquish_alloc_permit();
+            ptx::tcgen05_alloc::<1, { TensorPlan::COLUMNS }>(plan.tensor.address());
+            ptx::tcgen05_relinquish_alloc_permit::<1>();
         }
         thread::sync_threads();
         TensorPlan::new(plan.tensor.read())
@@ -121,7 +121,7 @@ pub unsafe fn index_prefill_blackwell(params: IndexParams) {
         thread::sync_threads();
         if warp == PRODUCT_WARP {
             ptx::tcgen05_fence_after_thread_sync();
-            ptx::tcgen05_dealloc::<{ TensorPlan::COLUMNS }>(tensor.first());
+            ptx::tcgen05_dealloc::<1, { TensorPlan::COLUMNS }>(tensor.first());
         }
     }
 }

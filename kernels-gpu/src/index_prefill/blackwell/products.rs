@@ -1,4 +1,5 @@
 use cuda_std::ptx;
+use msa_abi::BLOCK;
 
 use super::GROUP_PAIRS;
 use super::key_ring::KeyRing;
@@ -6,6 +7,9 @@ use super::steps::Steps;
 use super::tensor_plan::TensorPlan;
 use crate::descriptor;
 use crate::row_tile::RowTile;
+
+/// What is told of a product: a group's pairs are its rows.
+const PRODUCT: u32 = descriptor::product_of_rows(GROUP_PAIRS);
 
 /// The thread that starts products.
 #[derive(Clone, Copy)]
@@ -52,9 +56,8 @@ impl Products {
         unsafe {
             step.wait_for_place();
             for part in 0..RowTile::STEPS {
-                let (a, b) = (queries + 8 * part, b + descriptor::elements_on(part));
-                let product = descriptor::PRODUCT_OF_ROWS;
-                ptx::tcgen05_mma_f16_of_tensor(scores, a, b, product, part > 0);
+                let (a, b) = (queries + 8 * part, b + descriptor::elements_on(part, BLOCK as u32));
+                ptx::tcgen05_mma_f16_of_tensor::<1>(scores, a, b, PRODUCT, part > 0);
             }
             if group + 1 == self.steps.groups {
                 self.keys.used(nth).arrive_after_products();
@@ -63,6 +66,3 @@ impl Products {
         }
     }
 }
-
-// What the product is told of its rows.
-const _: () = assert!(GROUP_PAIRS == 128);
