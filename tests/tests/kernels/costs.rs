@@ -22,12 +22,17 @@ fn alike(count: usize, new: usize, cached: usize, kv_heads: usize) -> Recipe {
     Recipe { requests, heads: 16 * kv_heads, kv_heads, ..Recipe::default() }
 }
 
+fn named(device: &str) -> Device {
+    Device::named(device).expect("a device that is simulated")
+}
+
 fn indexer(recipe: &Recipe, device: &str) -> Vec<Cost> {
-    costs::indexer(&recipe.trace(), device).unwrap_or_else(|error| panic!("{device}: {error}"))
+    costs::indexer(&recipe.trace(), &named(device))
+        .unwrap_or_else(|error| panic!("{device}: {error}"))
 }
 
 fn attention(recipe: &Recipe, keep: f64, device: &str) -> Vec<Cost> {
-    costs::attention(&recipe.trace(), &overlapping_ids(recipe, keep), device)
+    costs::attention(&recipe.trace(), &overlapping_ids(recipe, keep), &named(device))
         .unwrap_or_else(|error| panic!("{device}: {error}"))
 }
 
@@ -60,7 +65,7 @@ fn decode_reads_each_key_and_value_once_and_waits_for_no_bank() {
             (alike(2, 4, 5000, 1), &split[..]),
         ] {
             let costs = attention(&recipe, 0.875, device);
-            let has_clusters = Device::named(device).expect("a device").capability >= (9, 0);
+            let has_clusters = named(device).capability >= (9, 0);
             let read = if has_clusters {
                 // Which have one row each.
                 assert_eq!(kernels(&costs), [Kernel::AttendDecodeCluster], "{device}");
@@ -166,7 +171,7 @@ fn the_least_is_what_the_contract_asks_for() {
     assert_eq!((select.bytes, select.flops), (lengths + scores + ids, 0));
 
     let ids = Tensor::new([1, 2, 3], vec![0, 2, -1, 2, 2, 9]);
-    let costs = costs::attention(&recipe.trace(), &ids, "sm_80");
+    let costs = costs::attention(&recipe.trace(), &ids, &named("sm_80"));
     let least = costs.unwrap_or_else(|error| panic!("{error}")).into_iter().map(|cost| cost.least);
     let [attend, combine] = least.collect::<Vec<_>>().try_into().expect("two launches");
     // Block 0 and the 44 keys of block 2, keys and values; the second row has nothing but those 44, twice.
@@ -174,5 +179,6 @@ fn the_least_is_what_the_contract_asks_for() {
     assert_eq!((attend.cache_of_requests, attend.cache_of_tiles), (cache, cache));
     assert_eq!(attend.bytes, cache + lengths + 2 * 4 + 6 * 4 + 2 * 16 * 256 + partials);
     assert_eq!(attend.flops, 4 * 128 * 16 * (128 + 43 + 44));
+    assert_eq!(attend.scores, 16 * (128 + 43 + 44));
     assert_eq!((combine.bytes, combine.flops), (partials + 2 * 16 * (256 + 4), 0));
 }
