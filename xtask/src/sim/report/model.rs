@@ -34,7 +34,7 @@ impl Chip {
         };
         let b200 = Self {
             memory: 7.05e12,
-            l2: 6.5e12,
+            l2: 7.85e12,
             products: 2.15e15,
             small_products: 675e12,
             clock: 1.855e9,
@@ -105,18 +105,15 @@ impl Work {
         let cycles = chip.clock * f64::from(multiprocessors);
         let products = self.flops / chip.products + self.small_flops / chip.small_products;
         let of_multiprocessors = [
-            self.l2_bytes / chip.l2,
             products,
             self.exponentials / (EXPONENTIALS * cycles),
             self.shared_bytes / (SHARED * cycles),
             self.instructions / (ISSUED * cycles),
         ];
         let tail = self.tail(multiprocessors);
-        let mut times = [self.memory_bytes / chip.memory; 6];
-        for (time, of) in times[1..].iter_mut().zip(of_multiprocessors) {
-            *time = of * tail;
-        }
-        times.map(|seconds| seconds * 1e6)
+        let [products, exponentials, shared, issue] = of_multiprocessors.map(|time| time * tail);
+        let (memory, l2) = (self.memory_bytes / chip.memory, self.l2_bytes / chip.l2);
+        [memory, l2, products, exponentials, shared, issue].map(|seconds| seconds * 1e6)
     }
 
     fn latency(&self) -> f64 {
@@ -133,7 +130,8 @@ pub(super) const HEADER: &str = "\
 
 pub(super) const FOOTER: &str = "\
 A model, in us, of whole steps: counts over the chip's rates, summed over a step's launches.
-tail: how much more than the mean the busiest multiprocessor has of the longest launch. It is in all columns but memory's.
+tail: how much more than the mean the busiest multiprocessor has of the longest launch. It is in all columns but the first two,
+    whose rates all multiprocessors share.
 expected: of each launch the longest of these times, and its latency.";
 
 /// The row of a step.
@@ -195,7 +193,7 @@ mod tests {
         };
         let times = work.times(&chip, 10);
         let of_mean = [3.0, 4.0, 2.0, 1.0, 5.0, 3.0];
-        let tail = [1.0, 4.0 / 3.0, 4.0 / 3.0, 4.0 / 3.0, 4.0 / 3.0, 4.0 / 3.0];
+        let tail = [1.0, 1.0, 4.0 / 3.0, 4.0 / 3.0, 4.0 / 3.0, 4.0 / 3.0];
         for ((time, mean), tail) in times.into_iter().zip(of_mean).zip(tail) {
             assert!((time - mean * tail).abs() < 1e-9, "{times:?}");
         }
