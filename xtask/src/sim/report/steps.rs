@@ -66,7 +66,7 @@ pub(super) fn all() -> impl Iterator<Item = Step> {
 }
 
 /// Requests, new tokens and cached keys of each, KV heads; and parts.
-const INDEXER: [([usize; 4], usize); 9] = [
+const INDEXER: [([usize; 4], usize); 10] = [
     ([1, 1, 131_071, 1], 1),
     ([8, 1, 131_071, 1], 2),
     ([64, 1, 32_767, 1], 16),
@@ -76,10 +76,11 @@ const INDEXER: [([usize; 4], usize); 9] = [
     ([1, 8192, 32_768, 1], 16),
     ([1, 8192, 32_768, 4], 64),
     ([1, 2048, 131_072, 1], 4),
+    ([1, 16_384, 0, 4], 128),
 ];
 
 /// The same, after how much neighbouring rows have in common.
-const ATTENTION: [(f64, [usize; 4], usize); 15] = [
+const ATTENTION: [(f64, [usize; 4], usize); 16] = [
     (0.875, [1, 1, 131_071, 1], 1),
     (0.875, [8, 1, 32_767, 1], 1),
     (0.875, [64, 1, 32_767, 1], 8),
@@ -95,12 +96,13 @@ const ATTENTION: [(f64, [usize; 4], usize); 15] = [
     (0.98, [1, 8192, 32_768, 4], 128),
     (0.875, [1, 2048, 131_072, 1], 16),
     (0.875, [1, 512, 262_144, 1], 8),
+    (0.875, [1, 16_384, 0, 4], 256),
 ];
 
 impl Step {
     /// What its part's launches cost on that part of a device.
     pub(super) fn costs(&self, device: &Device) -> Result<Vec<Cost>> {
-        let multiprocessors = (device.multiprocessors / self.parts as u32).max(1);
+        let multiprocessors = self.multiprocessors(device.multiprocessors);
         let device = Device { multiprocessors, ..device.clone() };
         let recipe = self.recipe();
         let trace = recipe.trace();
@@ -110,6 +112,10 @@ impl Step {
                 costs::attention(&trace, &overlapping_ids(&recipe, self.keep), &device)?
             }
         })
+    }
+
+    fn multiprocessors(&self, whole: u32) -> u32 {
+        (whole / self.parts as u32).max(1)
     }
 
     /// Of several requests some; of one the rows in the middle.
@@ -176,6 +182,104 @@ impl Step {
         match self.operator {
             Operator::Attention if self.new > 1 => self.keep.to_string(),
             _ => "-".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use msa::Selection;
+    use msa::gpu::{
+        AttentionOperands, AttentionResult, Batch, Device, DeviceTensor, IndexerOperands, Kernel,
+        Launch, Params, Ptx, Workspace,
+    };
+
+    use super::{BLOCK, Operator, Step, all};
+
+    fn somewhere<T, const RANK: usize>(shape: [usize; RANK]) -> DeviceTensor<T, RANK> {
+        DeviceTensor::contiguous(1 << 20, shape.iter().product(), shape)
+    }
+
+    /// What the library launches for `parts` parts of a step, of which nothing is read.
+    fn launches(step: &Step, parts: usize, device: &Device) -> Vec<Launch> {
+        let Step { requests, new, cached, kv_heads, .. } = *step;
+        let (requests, new) = if requests == 1 {
+            (1, new * parts / step.parts)
+        } else {
+            (requests * parts / step.parts, new)
+        };
+        let (rows, topk, layer_idx, scale) = (requests * new, 16, 0, 0.1);
+        let batch = Batch {
+            row_offsets: somewhere([requests + 1]),
+            cache_lengths: somewhere([requests]),
+            rows,
+            max_seq_length: new,
+        };
+        let table = somewhere([requests, (cached + step.new).div_ceil(BLOCK)]);
+        let block_ids = somewhere([kv_heads, rows, topk]);
+        let workspace = Workspace { address: Workspace::ALIGNMENT, bytes: usize::MAX };
+        let plan = match step.operator {
+            Operator::Indexer => {
+                let operands = IndexerOperands {
+                    batch,
+                    index_q: somewhere([rows, kv_heads, 128]),
+                    index_k_pages: somewhere([9, 1, 1, 128, 1, 128]),
+                    index_page_table: table,
+                    layer_idx,
+                    selection: Selection::MINIMAX_M3,
+                    scale,
+                };
+                operands.plan(&block_ids, device, workspace)
+            }
+            Operator::Attention => {
+                let heads = 16 * kv_heads;
+                let operands = AttentionOperands {
+                    batch,
+                    q: somewhere([rows, heads, 128]),
+                    kv_pages: somewhere([9, 2, 1, 128, kv_heads, 128]),
+                    kv_page_table: table,
+                    layer_idx,
+                    block_ids,
+                    scale,
+                };
+                let result = AttentionResult { output: somewhere([rows, heads, 128]), lse: None };
+                operands.plan(&result, device, workspace)
+            }
+        };
+        plan.expect("the step is allowed").launches().copied().collect()
+    }
+
+    #[test]
+    fn a_part_of_a_step_is_planned_as_the_whole_is() {
+        let devices = [((9, 0), Ptx::SM_90A, 132), ((10, 0), Ptx::SM_100F, 148)];
+        for ((capability, ptx, multiprocessors), step) in
+            devices.into_iter().flat_map(|device| all().map(move |step| (device, step)))
+        {
+            let device = |multiprocessors| Device {
+                capability,
+                ptx,
+                multiprocessors,
+                shared_per_block_optin: 227 << 10,
+                shared_per_multiprocessor: 228 << 10,
+                max_cluster: 16,
+            };
+            let split = |launch: Launch| -> (Kernel, u32, u32, u32, u32) {
+                let of = match launch.params {
+                    Params::Index(params) => (params.splits, 0, params.stages),
+                    Params::Attend(params) => (params.splits, params.tile_rows, params.stages),
+                    _ => (0, 0, 0),
+                };
+                (launch.kernel, launch.cluster, of.0, of.1, of.2)
+            };
+            let blocks = |launch: &Launch| launch.grid.into_iter().product::<u32>();
+            let whole = launches(&step, step.parts, &device(multiprocessors));
+            let part = launches(&step, 1, &device(step.multiprocessors(multiprocessors)));
+            let name = format!("{ptx:?}: {} {}", step.heads(), step.name());
+            assert_eq!(whole.len(), part.len(), "{name}");
+            for (whole, part) in whole.into_iter().zip(part) {
+                assert_eq!(split(whole), split(part), "{name}");
+                assert_eq!(blocks(&whole), step.parts as u32 * blocks(&part), "{name}");
+            }
         }
     }
 }
