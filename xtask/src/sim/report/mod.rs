@@ -1,4 +1,5 @@
-//! `cargo xtask sim-report`: what the kernels cost, counted by the simulator. The same on every run.
+//! `cargo xtask sim-report`: what the kernels cost, counted by the simulator. The same on every run, but for
+//! some instructions in a thousand where warps poll barriers: how often depends on when the host runs them.
 
 mod model;
 mod steps;
@@ -62,7 +63,7 @@ fn kernel(name: &str) -> Result<Kernel, String> {
 }
 
 const HEADER: &str = "\
-kernel                  step                  heads   keep  part         grid  splits  instructions  KiB moved  \
+kernel                   step                  heads   keep  part         grid  splits  instructions  KiB moved  \
 of fewest  by request  by tile  useful  powers  conflicts  diverged";
 
 const FOOTER: &str = "\
@@ -72,7 +73,7 @@ part: of the step, what is simulated and counted: some of its requests or rows, 
 grid, splits: as the library plans it; the parts that each tile's blocks are split into.
 instructions: of warps. KiB moved: of global memory, loaded and stored, in sectors of 32 bytes, once for each
     instruction that touches one.
-of fewest: over the bytes of operands and results, each once; of the cache what the rows of each request need, once for
+of fewest: over the bytes of the part's operands and results, each once; of the cache what the rows of each request need, once for
     each request and KV head. What the parts of split work leave for the next kernel is a result, and its operand.
 by request: index keys, or K and V, that were read, over what the rows of each request need. by tile: over what those
     rows need that a block of threads has. A prefill's tiles read the same blocks, through the second-level cache.
@@ -92,7 +93,7 @@ fn line(step: Step, cost: &Cost) -> String {
     };
     let ratio = |ratio: Option<f64>| ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.3}"));
     let left =
-        format!("{:<24}{:<22}{:<6}{:>6}", launch.kernel, step.name(), step.heads(), step.keep());
+        format!("{:<25}{:<22}{:<6}{:>6}", launch.kernel, step.name(), step.heads(), step.keep());
     let part = format!("1/{}", step.parts);
     format!(
         "{left}{part:>6}{grid:>13}{splits:>8}{:>14}{:>11}{:>11.2}{:>12}{:>9}{:>8}{:>8}{:>11.3}{:>9.1}%",
