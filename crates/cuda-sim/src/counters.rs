@@ -33,6 +33,8 @@ pub struct Totals {
     pub global_stores: Traffic,
     /// Shared memory.
     pub shared: Banks,
+    /// Bytes of shared memory that `wgmma` and `tcgen05.mma` read as operands: each operand once for each of them.
+    pub operands: u64,
 }
 
 /// Accesses to global memory.
@@ -125,6 +127,7 @@ impl Tally {
         totals.global_loads.add(&more.global_loads);
         totals.global_copies.add(&more.global_copies);
         totals.global_stores.add(&more.global_stores);
+        totals.operands += more.operands;
         totals.shared.accesses += more.shared.accesses;
         totals.shared.wavefronts += more.shared.wavefronts;
         totals.shared.conflicts += more.shared.conflicts;

@@ -161,6 +161,8 @@ fn products_in_tensor_memory_are_counted_as_issued() {
     let flops: Vec<_> = counters.mma_flops.into_iter().collect();
     assert_eq!(flops, [("tcgen05.m64nNk16.f32.bf16".to_owned(), 3 * 2 * 64 * 8 * 16)]);
     let of = |kind: &str| counters.instructions.get(kind).copied().unwrap_or(0);
+    // A and B have 64 and 8 rows of 16 elements.
+    assert_eq!(counters.totals.operands, 3 * (64 + 8) * 32);
     assert_eq!((of("tcgen05.mma"), of("tcgen05.commit"), of("tcgen05.alloc")), (12, 12, 3));
 }
 

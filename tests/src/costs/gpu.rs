@@ -1,3 +1,4 @@
+use cuda_sim::device::Device;
 use cuda_sim::{Launch, Machine, Module, Order};
 use msa::gpu::{self, Batch, DeviceTensor, Plan, Ptx, Workspace};
 use msa::trace::{Tensor, Trace};
@@ -13,9 +14,8 @@ pub(super) struct Gpu {
 }
 
 impl Gpu {
-    pub(super) fn new(device: &str) -> Self {
-        let device = cuda_sim::device::Device::named(device);
-        let machine = Machine::new(device.expect("a device that is simulated"));
+    pub(super) fn new(device: &Device) -> Self {
+        let machine = Machine::new(device.clone());
         let ptx = Ptx::for_device(machine.device().capability).expect("it is from 8.0 on");
         let module = machine.load(ptx.text());
         let module = module.unwrap_or_else(|error| panic!("{}: {error}", ptx.name()));

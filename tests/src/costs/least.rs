@@ -22,6 +22,8 @@ pub struct Least {
     /// Floating-point operations of products with keys that a row sees, and with their values: two for each product of
     /// two elements, also where several index heads need no more than the largest.
     pub flops: u64,
+    /// Scores of attention: one for each query head and each key that its row sees in its blocks.
+    pub scores: u64,
 }
 
 /// Bytes of a vector of a head in bfloat16.
@@ -36,7 +38,14 @@ const PARTIAL_VALUES: u64 = 4 * HEAD_DIM as u64;
 impl Least {
     /// What reads no cache and multiplies no matrices.
     fn bytes(bytes: u64) -> Self {
-        Self { bytes, cache_of_requests: 0, cache_of_tiles: 0, copied_queries: 0, flops: 0 }
+        Self {
+            bytes,
+            cache_of_requests: 0,
+            cache_of_tiles: 0,
+            copied_queries: 0,
+            flops: 0,
+            scores: 0,
+        }
     }
 
     /// Of a launch of the indexer.
@@ -100,6 +109,7 @@ impl Least {
                 * HEAD_DIM as u64
                 * heads
                 * sum(requests, |request| request.sum(|end| end as u64)),
+            scores: 0,
         }
     }
 
@@ -130,12 +140,14 @@ impl Least {
         let queries = (rows * heads) as u64 * VECTOR;
         let leaves_partials = launch.kernel == Kernel::AttendDecode && params.splits > 1;
         let result = if leaves_partials { partials } else { results };
+        let scores = group * lists.sum(1, |lists| lists.keys());
         Self {
             bytes: lengths(&requests) + 4 * slots + tables + queries + of_requests + result,
             cache_of_requests: of_requests,
             cache_of_tiles: keys_and_values(params.tile_rows as usize),
             copied_queries: u64::from(params.splits) * queries,
-            flops: 4 * HEAD_DIM as u64 * group * lists.sum(1, |lists| lists.keys()),
+            flops: 4 * HEAD_DIM as u64 * scores,
+            scores,
         }
     }
 }

@@ -9,6 +9,7 @@ mod least;
 pub use least::Least;
 
 use cuda_sim::counters::Counters;
+use cuda_sim::device::Device;
 use cuda_sim::fault::Fault;
 use msa::gpu::{AttentionOperands, AttentionResult, IndexerOperands, Launch};
 use msa::trace::{Tensor, Trace};
@@ -41,14 +42,20 @@ pub enum CostError {
 /// Bytes of a sector, the least that global memory moves.
 const SECTOR: u64 = 32;
 
-/// What the launches of the indexer cost for a step, on a device such as `sm_90`.
+/// Bytes that the banks of shared memory give in one turn.
+const BANKS: u64 = 128;
+
+/// Lanes of a warp.
+const LANES: u64 = 32;
+
+/// What the launches of the indexer cost for a step on a device, or on a part of one: with fewer multiprocessors.
 ///
 /// # Errors
 /// If the step is refused, or a kernel does what it must not do.
 ///
 /// # Panics
-/// If there is no such device, or the trace has no indexer's operands.
-pub fn indexer(trace: &Trace, device: &str) -> Result<Vec<Cost>, CostError> {
+/// If the trace has no indexer's operands.
+pub fn indexer(trace: &Trace, device: &Device) -> Result<Vec<Cost>, CostError> {
     let gpu = Gpu::new(device);
     let inputs = oracle::indexer_inputs(trace);
     let [rows, heads, _] = inputs.index_q.shape();
@@ -68,18 +75,14 @@ pub fn indexer(trace: &Trace, device: &str) -> Result<Vec<Cost>, CostError> {
     )
 }
 
-/// What the launches of attention to given ids, i32 `[kv_heads, rows, topk]`, cost for a step, on a device such as
-/// `sm_90`.
+/// The same of attention to given ids, i32 `[kv_heads, rows, topk]`.
 ///
 /// # Errors
 /// If the step is refused, or a kernel does what it must not do.
-///
-/// # Panics
-/// If there is no such device.
 pub fn attention(
     trace: &Trace,
     ids: &Tensor<i32, 3>,
-    device: &str,
+    device: &Device,
 ) -> Result<Vec<Cost>, CostError> {
     let gpu = Gpu::new(device);
     let operands = AttentionOperands {
@@ -138,8 +141,30 @@ impl Cost {
 
     /// Useful floating-point operations over those of the matrix multiplications that were issued.
     pub fn useful_of_issued(&self) -> Option<f64> {
-        let issued = self.counters.mma_flops.values().sum();
-        (issued > 0).then(|| ratio(self.least.flops, issued))
+        (self.issued() > 0).then(|| ratio(self.least.flops, self.issued()))
+    }
+
+    /// Floating-point operations of matrix multiplications that were issued.
+    pub fn issued(&self) -> u64 {
+        self.counters.mma_flops.values().sum()
+    }
+
+    /// Powers of two that the unit of exponentials computes: of all lanes of a warp, as idle ones take its time, too.
+    pub fn exponentials(&self) -> u64 {
+        LANES * self.counters.instructions.get("ex2").copied().unwrap_or(0)
+    }
+
+    /// Those over the scores of attention: one for each query head and each key that it sees of a block in its row's list.
+    pub fn exponentials_of_scores(&self) -> Option<f64> {
+        (self.least.scores > 0).then(|| ratio(self.exponentials(), self.least.scores))
+    }
+
+    /// Bytes that shared memory gives and takes: turns of its banks for warps, operands that products read, and planes that
+    /// a tensor map brings.
+    pub fn shared_bytes(&self) -> u64 {
+        let totals = &self.counters.totals;
+        let mapped = if self.launch.planes.is_some() { totals.global_copies.bytes } else { 0 };
+        BANKS * totals.shared.wavefronts + totals.operands + mapped
     }
 
     /// Turns that the banks of shared memory took in vain for each access.

@@ -46,7 +46,9 @@ fn transposed(rows: &[[u16; 8]; 8]) -> [[u16; 8]; 8] {
     std::array::from_fn(|row| std::array::from_fn(|column| rows[column][row]))
 }
 
-/// Counts what a multiplication did.
-pub(super) fn count(cx: &mut Cx, shape: &'static str, products: usize) {
-    cx.block.tally.count_mma(shape, 2 * products as u64);
+/// Counts what a multiplication did, and the bytes of shared memory that it read itself.
+pub(super) fn count(cx: &mut Cx, shape: &'static str, products: usize, bytes: usize) {
+    let tally = &mut cx.block.tally;
+    tally.count_mma(shape, 2 * products as u64);
+    tally.totals.operands += bytes as u64;
 }

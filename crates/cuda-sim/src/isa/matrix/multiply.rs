@@ -103,7 +103,7 @@ impl Multiply {
         for (index, to) in self.to.iter().enumerate() {
             cx.warp.set_word(*to, &product::register(self.sum, &sums, index), u32::MAX);
         }
-        count(cx, self.shape, M * N * depth);
+        count(cx, self.shape, M * N * depth, 0);
         Ok(())
     }
 }

@@ -14,6 +14,9 @@ pub(in crate::isa) const M: usize = 16;
 pub(in crate::isa) const N: usize = 8;
 pub(in crate::isa) const K: usize = 16;
 
+/// Bytes of a row of A, or of a column of B.
+pub(in crate::isa) const ROW_BYTES: usize = 2 * K;
+
 /// A, by columns, and B, by rows: both by ascending k.
 pub(in crate::isa) type Left = [[f64; M]; K];
 pub(in crate::isa) type Right = [[f64; N]; K];

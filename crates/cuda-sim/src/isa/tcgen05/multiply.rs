@@ -12,7 +12,7 @@ use crate::fault::FaultKind;
 use crate::isa::availability::{SCALED_SUM, require};
 use crate::isa::data::predicate;
 use crate::isa::decode::{Target, Text};
-use crate::isa::matrix::product::{K, M};
+use crate::isa::matrix::product::{K, M, ROW_BYTES};
 use crate::isa::matrix::{count, operand};
 use crate::isa::memory::addresses;
 use crate::isa::program::{Register, Source};
@@ -213,7 +213,9 @@ impl Multiply {
                 accumulation.execute(tensor, behind, &writes)?;
             }
         }
-        count(cx, instruction.name(group), rows as usize * columns as usize * K);
+        let (rows, columns) = (rows as usize, columns as usize);
+        let read = if in_tensor_memory { columns } else { rows + columns };
+        count(cx, instruction.name(group), rows * columns * K, ROW_BYTES * read);
         Ok(())
     }
 }

@@ -8,6 +8,7 @@ use crate::exec::clock::{Agent, Epoch};
 use crate::exec::{Cx, Lanes, Role, Stop, WARPS};
 use crate::fault::FaultKind;
 use crate::isa::data::predicate;
+use crate::isa::matrix::product::{M, ROW_BYTES};
 use crate::isa::matrix::{Descriptor, count, operand, product, whole_warp};
 use crate::isa::program::Source;
 use crate::memory::Access;
@@ -111,7 +112,10 @@ impl Multiply {
                 }
             }
         }
-        count(cx, self.shape, self.products() / WARPS);
+        // A warpgroup reads B once, and each of its warps 16 rows of A.
+        let of_a = if matches!(self.a, Left::Shared(..)) { ROW_BYTES * M } else { 0 };
+        let bytes = of_a + ROW_BYTES * self.columns / WARPS;
+        count(cx, self.shape, self.products() / WARPS, bytes);
         Ok(())
     }
 }
