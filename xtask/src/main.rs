@@ -3,6 +3,7 @@
 mod backend;
 mod bench;
 mod demo;
+mod guide;
 mod ptx;
 mod replay;
 mod setup;
@@ -35,6 +36,8 @@ enum Task {
     SimReport(sim::report::Report),
     /// Compare the simulator with a driver's device, instruction by instruction.
     SimConformance(sim::conformance::Conformance),
+    /// Build the guide for authors of engines.
+    Guide(guide::Guide),
     /// Find or install the tools that compile the kernels.
     Setup(setup::Setup),
     /// Rebuild the PTX that is checked in, or check it.
@@ -51,6 +54,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Bench(bench) => bench.run(),
         Task::SimReport(report) => report.run(),
         Task::SimConformance(conformance) => conformance.run(),
+        Task::Guide(guide) => guide.run(),
         Task::Setup(setup) => setup.run(),
         Task::Ptx(ptx) => ptx.run(),
     }

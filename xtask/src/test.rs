@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::backend::Backend;
 use crate::sim::apps::{self, CudaSim};
-use crate::{ptx, setup};
+use crate::{guide, ptx, setup};
 
 #[derive(clap::Args)]
 pub struct Test {
@@ -35,10 +35,25 @@ fn everything() -> Result<ExitCode> {
     step("device toolchain", || setup::Setup.run())?;
     // Not --all-targets: that would build the examples as tests, of which they have none.
     cargo("unit, property, integration and documentation tests", &["test", "--workspace"])?;
+    cargo(
+        "what is told by tracing",
+        &["test", "--package", "msa", "--features", "tracing", "--test", "tracing"],
+    )?;
     step("the simulated driver, and the operators on it", || CudaSim::tests().run())?;
     cargo("documentation", &["doc", "--workspace", "--no-deps"])?;
+    step("guide", || guide::Guide.run())?;
+    step("the crate as it is published", package)?;
     step("checked-in PTX", || ptx::Ptx { check: true, only: None, compare: None }.run())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Packs the crate and what it depends on, and compiles what was packed, as a machine without CUDA does.
+fn package() -> Result<ExitCode> {
+    let status = Command::new(env!("CARGO"))
+        .args(["package", "--quiet", "--allow-dirty", "--package", "msa", "--package", "msa-abi"])
+        .status()
+        .context("cannot run cargo")?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn cargo(name: &str, arguments: &[&str]) -> Result<()> {

@@ -80,6 +80,7 @@ const DEVICES: [(&str, Device); 5] = [
         Device {
             name: "Simulated sm_103",
             capability: (10, 3),
+            // As announced of the whole chip, memory too: products may have fewer.
             multiprocessors: 160,
             shared_per_block: 48 * KIB,
             shared_per_block_optin: 227 * KIB,

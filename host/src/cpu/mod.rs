@@ -30,7 +30,10 @@ pub struct Cpu {
 impl Cpu {
     /// The backend with the widest vector instructions that this processor has.
     pub fn new() -> Self {
-        Self { arch: Arch::new() }
+        let cpu = Self { arch: Arch::new() };
+        #[cfg(feature = "tracing")]
+        tracing::debug!(tier = cpu.tier(), "cpu backend");
+        cpu
     }
 
     /// The backend without vector instructions: slow, and the same numbers.

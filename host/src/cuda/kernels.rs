@@ -65,6 +65,8 @@ impl Kernels {
             device.plan.max_cluster =
                 function.max_cluster(kernel, AttendParams::THREADS, shared)?;
         }
+        #[cfg(feature = "tracing")]
+        tracing::debug!(device = device.name(), tier = ptx.name(), plan = ?device.plan, "kernels loaded");
         Ok(Self { device, functions, _module: module })
     }
 

@@ -13,7 +13,15 @@ pub struct Plan {
 
 impl Plan {
     pub(super) fn new(route: Route, launches: [Option<Launch>; 2], workspace_bytes: usize) -> Self {
-        Self { route, launches, workspace_bytes }
+        let plan = Self { route, launches, workspace_bytes };
+        #[cfg(feature = "tracing")]
+        tracing::debug!(
+            %route,
+            launches = ?Vec::from_iter(plan.launches().map(Launch::shape)),
+            workspace_bytes,
+            "planned"
+        );
+        plan
     }
 
     /// The route that was taken.
@@ -82,6 +90,12 @@ impl Params {
 }
 
 impl Launch {
+    /// What of it is told by `tracing`: its kernel, its grid, and the blocks of a cluster.
+    #[cfg(feature = "tracing")]
+    fn shape(&self) -> (Kernel, [u32; 3], u32) {
+        (self.kernel, self.grid, self.cluster)
+    }
+
     /// Most blocks along each axis of a grid, on every device.
     const MAX_GRID: [u32; 3] = [i32::MAX as u32, u16::MAX as u32, u16::MAX as u32];
 
