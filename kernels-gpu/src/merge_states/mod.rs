@@ -8,7 +8,7 @@
 //! [`attend_combine`](crate::attend_combine) joins too, but sums that were not rounded, relative to a maximum of their
 //! own, in the very order and arithmetic in which one block of threads would have; and its powers of two are as exact as
 //! the GPU's own. Here shards may be GPUs of several kinds: `exp` and `ln` are those of `msa_abi`, by which every device,
-//! and the CPU, gets the same bits. They cost no time: the kernel waits for memory.
+//! and the CPU, gets the same bits. A lane computes one `exp` for 16 bytes of a shard, and one `ln`.
 
 use core::array::from_fn;
 
@@ -45,9 +45,9 @@ pub unsafe fn merge_states(params: MergeStatesParams) {
     while start < params.shards {
         // SAFETY: the kernel's promise.
         let lses = unsafe { shards.lses(start) };
-        for nth in 0..AT_ONCE {
+        for lse in &lses {
             // NaN is passed over here, and not below.
-            max = if lses[nth] > max { lses[nth] } else { max };
+            max = if *lse > max { *lse } else { max };
         }
         start += AT_ONCE as u32;
     }
@@ -132,8 +132,8 @@ impl Shards {
         from_fn(|nth| {
             let shard = start + nth as u32;
             let is_there = shard < self.count;
-            // SAFETY: the caller's promise.
             if is_there {
+                // SAFETY: the caller's promise.
                 unsafe { self.lse.add(u64::from(shard) * self.lse_stride).read() }
             } else {
                 f32::NEG_INFINITY
