@@ -1,6 +1,8 @@
 use std::fmt;
 
-use crate::{AttentionOperands, AttentionResult, Cpu, Error, IndexerOperands, Route};
+use crate::{
+    AttentionOperands, AttentionResult, Cpu, Error, IndexerOperands, MergeStatesOperands, Route,
+};
 
 /// What runs the operators.
 #[derive(Clone, Debug)]
@@ -57,6 +59,28 @@ impl Backend {
             Self::Cuda(cuda) => cuda.attention(operands, result)?,
         }
         Ok(self.dispatch(operands.batch.route()))
+    }
+
+    /// Joins what shards have given of the same queries, each by attention to keys of its own: writes
+    /// bf16 `[rows, heads, 128]` and, if asked for, the f32 `[rows, heads]` log of the softmax
+    /// denominator of all their keys. Every backend gives the same bits.
+    ///
+    /// Rows are merged one by one, as in decode; that is the route which is told of them.
+    ///
+    /// # Errors
+    /// Whatever the contract refuses, and what a GPU's driver does; the result's buffers are untouched then.
+    pub fn merge_states(
+        &self,
+        operands: &MergeStatesOperands,
+        result: AttentionResult,
+    ) -> Result<Dispatch, Error> {
+        let problem = operands.check(&result)?;
+        match self {
+            Self::Cpu(cpu) => cpu.merge_states(&problem, result),
+            #[cfg(feature = "cuda")]
+            Self::Cuda(cuda) => cuda.merge_states(operands, result)?,
+        }
+        Ok(self.dispatch(Route::of_rows(operands.partial_output.shape()[1])))
     }
 
     fn dispatch(&self, route: Route) -> Dispatch {

@@ -27,6 +27,11 @@ impl Route {
             _ => Self::Prefill,
         }
     }
+
+    /// The route for rows each of which is work of its own.
+    pub(crate) fn of_rows(rows: usize) -> Self {
+        Self::for_max_seq_length(rows.min(1))
+    }
 }
 
 impl fmt::Display for Route {

@@ -1,5 +1,6 @@
 //! What the host and the device agree on: the operator's constants and the launch parameters of
-//! every kernel, as plain `#[repr(C)]` structs whose size and alignment are asserted at compile time.
+//! every kernel, as plain `#[repr(C)]` structs whose size and alignment are asserted at compile time; and the arithmetic
+//! of which both must give the same bits.
 //!
 //! The crate is `no_std` and has no dependencies but on request, so that the kernels (`nvptx64`) and the library
 //! compile the very same definitions.
@@ -10,7 +11,9 @@ mod batch;
 mod block_topk;
 mod cache;
 mod check;
+mod elementary;
 mod index;
+mod merge_states;
 mod ptr;
 mod tensor_map;
 
@@ -19,7 +22,9 @@ pub use batch::BatchParams;
 pub use block_topk::BlockTopkParams;
 pub use cache::CacheParams;
 pub use check::{CheckParams, CheckReport, Violation};
+pub use elementary::{exp, ln};
 pub use index::IndexParams;
+pub use merge_states::{MergeStatesParams, merged_lse};
 pub use ptr::DevicePtr;
 pub use tensor_map::TensorMap;
 

@@ -43,8 +43,9 @@ pub(super) fn widen_rows(view: View<bf16, 3>, rows: Range<usize>, heads: Range<u
     wide
 }
 
+/// The elements of some bf16 in f32.
 #[inline(always)]
-fn widen(from: &[bf16], to: &mut [f32]) {
+pub(super) fn widen(from: &[bf16], to: &mut [f32]) {
     for (wide, narrow) in to.iter_mut().zip(from) {
         *wide = f32::from_bits(u32::from(narrow.to_bits()) << 16);
     }

@@ -8,6 +8,7 @@
 mod attention;
 mod indexer;
 mod matrix;
+mod merge_states;
 mod product;
 mod softmax;
 mod tile;
@@ -16,7 +17,7 @@ mod topk;
 use pulp::Arch;
 
 use crate::AttentionResult;
-use crate::problem::{AttentionProblem, IndexerProblem};
+use crate::problem::{AttentionProblem, IndexerProblem, MergeStatesProblem};
 
 /// The processor's vector instructions, found when the value is made.
 ///
@@ -61,6 +62,10 @@ impl Cpu {
 
     pub(crate) fn attention(&self, problem: &AttentionProblem, result: AttentionResult) {
         attention::run(self.arch, problem, result);
+    }
+
+    pub(crate) fn merge_states(&self, problem: &MergeStatesProblem, result: AttentionResult) {
+        merge_states::run(self.arch, problem, result);
     }
 }
 

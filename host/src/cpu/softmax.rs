@@ -100,43 +100,15 @@ fn finite_or_zero(max: f32) -> f32 {
     if max == f32::NEG_INFINITY { 0.0 } else { max }
 }
 
-/// `exp(x)` for `x <= 0`, within 2 units in the last place; 0 below -87, where results turn subnormal.
-///
-/// `exp(x) = 2^n exp(r)` with `n` the integer nearest `x / ln 2` and `|r| <= ln 2 / 2`, and `exp(r)`
-/// by its Taylor series, whose first term left out is below 2^-27.
+/// `exp(x)` for `x <= 0`.
 #[inline(always)]
 fn exp(x: f32) -> f32 {
-    /// Added to a small number, leaves its nearest integer in the low bits.
-    const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23
-    /// ln 2 in two parts: the first has so few bits that its product with `n` is exact.
-    const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
-
-    let rounded = x.mul_add(std::f32::consts::LOG2_E, ROUND);
-    let n = rounded - ROUND;
-    let r = n.mul_add(-LN_2[1], n.mul_add(-LN_2[0], x));
-    let mut series = 1.0 / 5040.0;
-    for inverse_factorial in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
-        series = r.mul_add(series, inverse_factorial);
-    }
-    let power = f32::from_bits((rounded.to_bits() << 23).wrapping_add(1.0_f32.to_bits()));
-    if x < -87.0 { 0.0 } else { series * power }
+    msa_abi::exp(x, f32::mul_add)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn exp_is_within_two_units_in_the_last_place() {
-        for step in 0..=870_000 {
-            let x = -(step as f32) * 1e-4;
-            let exact = f64::from(x).exp();
-            let error = (f64::from(exp(x)) - exact).abs() / exact;
-            assert!(error < 2.0 * f64::from(f32::EPSILON) / 2.0, "exp({x}) is off by {error:e}");
-        }
-        assert_eq!([exp(0.0), exp(-88.0), exp(f32::NEG_INFINITY)], [1.0, 0.0, 0.0]);
-        assert!(exp(f32::NAN).is_nan());
-    }
 
     #[test]
     fn nothing_attended_to_is_zero() {

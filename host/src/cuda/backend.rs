@@ -6,10 +6,14 @@ use cust::device::Device;
 use cust::error::CudaResult;
 use cust::memory::{CopyDestination, DeviceBuffer};
 use cust::stream::{Stream, StreamFlags};
+use half::bf16;
 
 use super::Kernels;
 use crate::gpu::{self, DeviceTensor, Workspace};
-use crate::{AttentionOperands, AttentionResult, Batch, Error, HEAD_DIM, IndexerOperands, View};
+use crate::{
+    AttentionOperands, AttentionResult, Batch, Error, HEAD_DIM, IndexerOperands,
+    MergeStatesOperands, View,
+};
 
 /// The first GPU, for slices on the host: each call copies its operands there and its results back, and waits.
 #[derive(Clone, Debug)]
@@ -129,14 +133,8 @@ impl Cuda {
             block_ids: block_ids.tensor,
             scale: operands.scale,
         };
-        let output = View::contiguous(&*result.output, [rows, heads, HEAD_DIM]);
-        let output = Uploaded::of_view("output", &output)?;
-        let lse = match &result.lse {
-            Some(lse) => Some(Uploaded::of_view("lse", &View::contiguous(lse, [rows, heads]))?),
-            None => None,
-        };
-        let to =
-            gpu::AttentionResult { output: output.tensor, lse: lse.as_ref().map(|lse| lse.tensor) };
+        let uploaded = UploadedResult::new(&result, [rows, heads])?;
+        let to = uploaded.result();
         let plan = on_device.plan(&to, self.kernels().device(), UNBOUNDED)?;
         let workspace = Room::new(plan.workspace_bytes())?;
         let stream = self.gpu.stream.as_inner();
@@ -151,11 +149,29 @@ impl Cuda {
             )?
         };
         self.wait()?;
-        output.download("output", result.output)?;
-        match (lse, result.lse) {
-            (Some(from), Some(to)) => from.download("lse", to),
-            _ => Ok(()),
-        }
+        uploaded.download(result)
+    }
+
+    /// Merges what shards have given, from operands that were checked.
+    pub(crate) fn merge_states(
+        &self,
+        operands: &MergeStatesOperands,
+        result: AttentionResult,
+    ) -> Result<(), Error> {
+        self.make_current()?;
+        let [_, rows, heads, _] = operands.partial_output.shape();
+        let partial_output = Uploaded::of_view("partial_output", &operands.partial_output)?;
+        let partial_lse = Uploaded::of_view("partial_lse", &operands.partial_lse)?;
+        let on_device = gpu::MergeStatesOperands {
+            partial_output: partial_output.tensor,
+            partial_lse: partial_lse.tensor,
+        };
+        let uploaded = UploadedResult::new(&result, [rows, heads])?;
+        let (to, stream) = (uploaded.result(), self.gpu.stream.as_inner());
+        // SAFETY: the context is current, and all is in memory of its own that lives until the stream has been waited for.
+        unsafe { self.kernels().enqueue_merge_states(&on_device, &to, stream)? };
+        self.wait()?;
+        uploaded.download(result)
     }
 
     fn make_current(&self) -> Result<(), Error> {
@@ -206,6 +222,39 @@ impl<T: Pod, const RANK: usize> Uploaded<T, RANK> {
     fn download(&self, operand: &'static str, to: &mut [T]) -> Result<(), Error> {
         let to: &mut [u8] = bytemuck::cast_slice_mut(to);
         driver("cuMemcpyDtoH", operand, || self.buffer.copy_to(to))
+    }
+}
+
+/// Room on the device for what attention gives, or a merge; what no launch writes stays as it was.
+#[derive(Debug)]
+struct UploadedResult {
+    output: Uploaded<bf16, 3>,
+    lse: Option<Uploaded<f32, 2>>,
+}
+
+impl UploadedResult {
+    fn new(result: &AttentionResult, [rows, heads]: [usize; 2]) -> Result<Self, Error> {
+        let output = View::contiguous(&*result.output, [rows, heads, HEAD_DIM]);
+        let lse = result.lse.as_deref().map(|lse| View::contiguous(lse, [rows, heads]));
+        Ok(Self {
+            output: Uploaded::of_view("output", &output)?,
+            lse: lse.map(|lse| Uploaded::of_view("lse", &lse)).transpose()?,
+        })
+    }
+
+    fn result(&self) -> gpu::AttentionResult {
+        gpu::AttentionResult {
+            output: self.output.tensor,
+            lse: self.lse.as_ref().map(|lse| lse.tensor),
+        }
+    }
+
+    fn download(&self, to: AttentionResult) -> Result<(), Error> {
+        self.output.download("output", to.output)?;
+        match (&self.lse, to.lse) {
+            (Some(from), Some(to)) => from.download("lse", to),
+            _ => Ok(()),
+        }
     }
 }
 

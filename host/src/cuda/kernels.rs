@@ -13,7 +13,7 @@ use super::module::{Function, Module};
 use super::tensor_map;
 use crate::gpu::{
     AttentionOperands, AttentionResult, Device, DeviceCheck, DeviceTensor, IndexerOperands, Kernel,
-    Launch, Plan, Ptx, Workspace,
+    Launch, MergeStatesOperands, Plan, Ptx, Workspace,
 };
 use crate::{Dispatch, Error, Route};
 
@@ -122,6 +122,25 @@ impl Kernels {
         stream: CUstream,
     ) -> Result<Dispatch, Error> {
         let plan = operands.plan(result, self.device(), workspace)?;
+        // SAFETY: the caller promises it of all that the plan has from the operands.
+        unsafe { self.enqueue(&plan, stream) }
+    }
+
+    /// Enqueues a merge of what shards have given on a stream: writes the result.
+    ///
+    /// # Errors
+    /// Whatever [`MergeStatesOperands::plan`] refuses, when nothing is enqueued; and what the driver refuses.
+    ///
+    /// # Safety
+    /// As for [`enqueue_indexer`](Self::enqueue_indexer), but that there is no workspace. The result does not overlap the
+    /// operands.
+    pub unsafe fn enqueue_merge_states(
+        &self,
+        operands: &MergeStatesOperands,
+        result: &AttentionResult,
+        stream: CUstream,
+    ) -> Result<Dispatch, Error> {
+        let plan = operands.plan(result, self.device())?;
         // SAFETY: the caller promises it of all that the plan has from the operands.
         unsafe { self.enqueue(&plan, stream) }
     }

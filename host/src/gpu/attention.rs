@@ -35,6 +35,25 @@ pub struct AttentionResult {
     pub lse: Option<DeviceTensor<f32, 2>>,
 }
 
+impl AttentionResult {
+    /// Refuses a result that is not of these rows and heads, or not dense.
+    pub(super) fn check(&self, [rows, heads]: [usize; 2]) -> Result<(), Error> {
+        let [out_rows, out_heads, out_dim] = self.output.shape();
+        check_axis("output", "rows", out_rows, rows)?;
+        check_axis("output", "heads", out_heads, heads)?;
+        check_axis("output", "head dim", out_dim, HEAD_DIM)?;
+        self.output.check_dense("output")?;
+        self.output.check_vectors("output")?;
+        if let Some(lse) = &self.lse {
+            let [lse_rows, lse_heads] = lse.shape();
+            check_axis("lse", "rows", lse_rows, rows)?;
+            check_axis("lse", "heads", lse_heads, heads)?;
+            lse.check_dense("lse")?;
+        }
+        Ok(())
+    }
+}
+
 impl AttentionOperands {
     /// The launches that write the result.
     ///
@@ -83,18 +102,7 @@ impl AttentionOperands {
         check_topk(topk)?;
         self.block_ids.check("block_ids")?;
 
-        let [out_rows, out_heads, out_dim] = result.output.shape();
-        check_axis("output", "rows", out_rows, rows)?;
-        check_axis("output", "heads", out_heads, heads)?;
-        check_axis("output", "head dim", out_dim, HEAD_DIM)?;
-        result.output.check_dense("output")?;
-        result.output.check_vectors("output")?;
-        if let Some(lse) = &result.lse {
-            let [lse_rows, lse_heads] = lse.shape();
-            check_axis("lse", "rows", lse_rows, rows)?;
-            check_axis("lse", "heads", lse_heads, heads)?;
-            lse.check_dense("lse")?;
-        }
+        result.check([rows, heads])?;
 
         let [q_row_stride, q_head_stride, _] = self.q.strides().map(|stride| stride as u64);
         let [ids_head_stride, ids_row_stride, _] =

@@ -28,13 +28,15 @@ pub enum Kernel {
     AttendPrefillHopper,
     /// The same by those of compute capability 10.0.
     AttendPrefillBlackwell,
+    /// Joins what shards have given of the same rows.
+    MergeStates,
     /// Looks for what is wrong in operands on the device.
     CheckOperands,
 }
 
 impl Kernel {
     /// All kernels, in the order of their declaration.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::IndexDecode,
         Self::BlockTopk,
         Self::IndexPrefill,
@@ -47,6 +49,7 @@ impl Kernel {
         Self::AttendPrefill,
         Self::AttendPrefillHopper,
         Self::AttendPrefillBlackwell,
+        Self::MergeStates,
         Self::CheckOperands,
     ];
 
@@ -65,6 +68,7 @@ impl Kernel {
             Self::AttendPrefill => "attend_prefill",
             Self::AttendPrefillHopper => "attend_prefill_hopper",
             Self::AttendPrefillBlackwell => "attend_prefill_blackwell",
+            Self::MergeStates => "merge_states",
             Self::CheckOperands => "check_operands",
         }
     }

@@ -1,4 +1,4 @@
-use msa_abi::{AttendParams, BlockTopkParams, CheckParams, IndexParams};
+use msa_abi::{AttendParams, BlockTopkParams, CheckParams, IndexParams, MergeStatesParams};
 
 use super::{Device, Kernel, PlaneMap};
 use crate::{Error, Route};
@@ -73,6 +73,8 @@ pub enum Params {
     BlockTopk(BlockTopkParams),
     /// Of the kernels of attention.
     Attend(AttendParams),
+    /// Of the kernel `merge_states`.
+    MergeStates(MergeStatesParams),
     /// Of the kernel `check_operands`.
     Check(CheckParams),
 }
@@ -84,6 +86,7 @@ impl Params {
             Self::Index(params) => bytemuck::bytes_of(params),
             Self::BlockTopk(params) => bytemuck::bytes_of(params),
             Self::Attend(params) => bytemuck::bytes_of(params),
+            Self::MergeStates(params) => bytemuck::bytes_of(params),
             Self::Check(params) => bytemuck::bytes_of(params),
         }
     }

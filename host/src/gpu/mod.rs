@@ -3,7 +3,7 @@
 //!
 //! | step | from | to |
 //! | --- | --- | --- |
-//! | operands | [`IndexerOperands`], [`AttentionOperands`]: [`DeviceTensor`]s of the engine's memory | |
+//! | operands | [`IndexerOperands`], [`AttentionOperands`], [`MergeStatesOperands`]: [`DeviceTensor`]s of the engine's memory | |
 //! | checked problem | what the contract refuses, as far as the host can know it | nothing is launched |
 //! | plan | the problem, a [`Device`] and a [`Workspace`] | a [`Plan`]: up to two [`Launch`]es, one after the other |
 //!
@@ -17,7 +17,8 @@
 //! # CUDA graphs
 //! Grids of the routes decode and speculative depend on shapes, `max_seq_length` and the device, so their launches may
 //! be captured once for a bucket of requests and rows. Rows past `row_offsets[batch]` are padding: the indexer selects
-//! nothing for them (every id is -1), and attention leaves their results alone.
+//! nothing for them (every id is -1), and attention leaves their results alone. A merge of shards knows of no requests: it
+//! makes something of padding too, of whatever is there, and of no other row.
 //!
 //! # Workspace
 //! [`indexer_workspace_bytes`] and [`attention_workspace_bytes`] bound what any step within [`Limits`] needs, so that
@@ -32,6 +33,7 @@ mod indexer;
 mod kernel;
 mod launch;
 mod limits;
+mod merge_states;
 mod plan;
 mod plane_map;
 mod ptx;
@@ -46,6 +48,7 @@ pub use indexer::IndexerOperands;
 pub use kernel::Kernel;
 pub use launch::{Launch, Params, Plan};
 pub use limits::{Limits, attention_workspace_bytes, indexer_workspace_bytes};
+pub use merge_states::MergeStatesOperands;
 pub use plane_map::PlaneMap;
 pub use ptx::Ptx;
 pub use tensor::DeviceTensor;

@@ -7,15 +7,18 @@ mod attention;
 mod batch;
 mod cache;
 mod indexer;
+mod merge_states;
 
 pub use attention::{AttentionOperands, AttentionResult};
 pub use batch::Batch;
 pub use indexer::{IndexerOperands, Selection};
+pub use merge_states::MergeStatesOperands;
 
 pub(crate) use attention::{AttentionProblem, check_group};
 pub(crate) use batch::{Request, visible_keys};
 pub(crate) use cache::{BlockRows, CacheNames, check_pages};
 pub(crate) use indexer::{IndexerProblem, horizon_blocks};
+pub(crate) use merge_states::MergeStatesProblem;
 
 use crate::Error;
 
@@ -48,4 +51,12 @@ pub(crate) fn check_topk(topk: usize) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::Value { operand: "topk", expected: "1 to 64", got: topk.to_string() })
+}
+
+/// Refuses a merge of nothing.
+pub(crate) fn check_shards(shards: usize) -> Result<(), Error> {
+    if shards > 0 {
+        return Ok(());
+    }
+    Err(Error::Value { operand: "shards", expected: "at least 1", got: "0".to_owned() })
 }

@@ -2,13 +2,11 @@
 
 use cuda_sim::fault::Fault;
 use cuda_sim::{Launch, Machine, Order};
-use msa::gpu::{
-    AttentionOperands, Batch, Device, DeviceCheck, DeviceTensor, IndexerOperands, Ptx, Workspace,
-};
+use msa::gpu::{AttentionOperands, Batch, DeviceCheck, DeviceTensor, IndexerOperands, Workspace};
 use msa::{Error, Selection};
 use msa_abi::CheckReport;
 
-use super::{load, upload};
+use super::{load, planned_for, upload};
 
 /// What lies on the device, and what the host knows of it.
 #[derive(Clone, Debug)]
@@ -119,17 +117,4 @@ impl Case {
 /// A tensor that is nowhere.
 fn unread<T, const RANK: usize>(shape: [usize; RANK]) -> DeviceTensor<T, RANK> {
     DeviceTensor::contiguous(1 << 20, shape.iter().product(), shape)
-}
-
-/// The simulated device as plans know it.
-fn planned_for(machine: &Machine) -> Device {
-    let device = machine.device();
-    Device {
-        capability: device.capability,
-        ptx: Ptx::for_device(device.capability).expect("it is from 8.0 on"),
-        multiprocessors: device.multiprocessors,
-        shared_per_block_optin: device.shared_per_block_optin,
-        shared_per_multiprocessor: device.shared_per_multiprocessor,
-        max_cluster: 16,
-    }
 }

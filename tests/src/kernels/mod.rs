@@ -6,12 +6,14 @@ pub mod attention;
 pub mod block_topk;
 pub mod check_operands;
 pub mod index;
+pub mod merge_states;
 mod step;
 
 use std::path::Path;
 
 use cuda_sim::device::Device;
 use cuda_sim::{Function, Machine, Module};
+use msa::gpu::{self, Ptx};
 
 /// The files of `host/ptx`, each with a device that it is for.
 pub const FILES: [(&str, &str); 5] = [
@@ -54,4 +56,17 @@ fn download(machine: &Machine, address: u64, len: usize) -> Vec<i32> {
     let mut bytes = vec![0; 4 * len];
     machine.read(address, &mut bytes).expect("it is allocated");
     bytes.as_chunks().0.iter().map(|value| i32::from_le_bytes(*value)).collect()
+}
+
+/// The simulated device as plans know it.
+fn planned_for(machine: &Machine) -> gpu::Device {
+    let device = machine.device();
+    gpu::Device {
+        capability: device.capability,
+        ptx: Ptx::for_device(device.capability).expect("it is from 8.0 on"),
+        multiprocessors: device.multiprocessors,
+        shared_per_block_optin: device.shared_per_block_optin,
+        shared_per_multiprocessor: device.shared_per_multiprocessor,
+        max_cluster: 16,
+    }
 }

@@ -8,3 +8,5 @@ mod block_topk;
 mod check_operands;
 mod costs;
 mod index;
+mod merge_states;
+mod shards;

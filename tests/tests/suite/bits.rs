@@ -4,9 +4,7 @@ use std::ops::Range;
 
 use half::bf16;
 use msa::trace::{BlockIds, IndexerInputs, Outcome, Tensor, Trace};
-use msa::{
-    AttentionOperands, AttentionResult, Backend, Batch, Cpu, HEAD_DIM, IndexerOperands, View,
-};
+use msa::{AttentionOperands, AttentionResult, Backend, Batch, Cpu, IndexerOperands, View};
 use msa_tests::generate::{Recipe, hostile_ids};
 use msa_tests::run::{all_bits, bits, run, run_attention, run_indexer};
 use proptest::prelude::*;
@@ -66,41 +64,6 @@ fn lse_is_written_on_request_alone() {
     assert_eq!(output, with_lse.output.data());
 }
 
-/// The GPUs of a tensor-parallel model see slices of what a single one would see.
-#[test]
-fn four_shards_of_16_heads_equal_64_heads() {
-    let requests = [(1, 900), (4, 254), (20, 300)];
-    let trace = Recipe { heads: 64, kv_heads: 4, ..step(&requests) }.trace();
-    let (rows, topk) = (trace.q.shape()[0], trace.selection.topk);
-    let whole = run(&trace, &Backend::default());
-    let BlockIds::Indexer(IndexerInputs { index_q, .. }) = &trace.block_ids else {
-        panic!("a recipe leaves the choice of blocks to the indexer");
-    };
-    for shard in 0..4 {
-        let indexer = IndexerOperands {
-            index_q: some_heads(index_q, shard..shard + 1),
-            ..trace.indexer_operands().expect("the indexer's operands")
-        };
-        let block_ids = run_indexer(&indexer, &Backend::default());
-        assert_eq!(block_ids.data(), &whole.block_ids.data()[shard * rows * topk..][..rows * topk]);
-
-        let heads = 16 * shard..16 * (shard + 1);
-        let attention = AttentionOperands {
-            q: some_heads(&trace.q, heads.clone()),
-            kv_pages: some_heads(&trace.kv_pages, shard..shard + 1),
-            ..trace.attention_operands(block_ids.view())
-        };
-        let (output, lse, _) = run_attention(&attention, &Backend::default());
-        for row in 0..rows {
-            let (ours, all) =
-                (row * 16..(row + 1) * 16, row * 64 + heads.start..row * 64 + heads.end);
-            assert_eq!(lse.data()[ours.clone()], whole.lse.data()[all.clone()]);
-            let elements = |heads: Range<usize>| heads.start * HEAD_DIM..heads.end * HEAD_DIM;
-            assert_eq!(output.data()[elements(ours)], whole.output.data()[elements(all)]);
-        }
-    }
-}
-
 fn trace(recipe: &Recipe, given: bool) -> Trace {
     let mut trace = recipe.trace();
     if given {
@@ -152,16 +115,4 @@ fn some_rows(q: &Tensor<bf16, 3>, rows: Range<usize>) -> View<'_, bf16, 3> {
 fn one_request(table: &Tensor<u32, 2>, request: usize) -> View<'_, u32, 2> {
     let [_, width] = table.shape();
     View::contiguous(&table.data()[request * width..], [1, width])
-}
-
-/// Some heads of a tensor `[.., heads, 128]`, where they are.
-fn some_heads<const RANK: usize>(
-    tensor: &Tensor<bf16, RANK>,
-    heads: Range<usize>,
-) -> View<'_, bf16, RANK> {
-    let dense = tensor.view();
-    let mut shape = tensor.shape();
-    shape[RANK - 2] = heads.len();
-    let some = View::contiguous(&tensor.data()[heads.start * HEAD_DIM..], shape);
-    (0..RANK - 2).fold(some, |view, axis| view.with_stride(axis, dense.strides()[axis]))
 }

@@ -2,10 +2,10 @@
 
 use msa::gpu::{
     AttentionOperands, AttentionResult, Batch, Device, DeviceTensor, IndexerOperands, Kernel,
-    Launch, Limits, Params, Plan, Ptx, Workspace, attention_workspace_bytes,
+    Launch, Limits, MergeStatesOperands, Params, Plan, Ptx, Workspace, attention_workspace_bytes,
     indexer_workspace_bytes,
 };
-use msa::{Error, Selection};
+use msa::{Error, Route, Selection};
 use msa_abi::{AttendParams, CheckReport, IndexParams, MAX_SPECULATIVE, MAX_TOPK};
 use proptest::prelude::*;
 
@@ -468,6 +468,40 @@ fn a_check_on_the_device_is_one_small_launch_and_its_report() {
     let garbage = CheckReport { violation: 7, ..CheckReport::default() };
     assert!(matches!(check.verdict(&garbage), Err(Error::Value { operand: "violation", .. })));
     assert_eq!(check.verdict(&CheckReport::default()), Ok(()));
+}
+
+#[test]
+fn a_merge_is_one_launch_that_has_every_row_and_head() {
+    for (rows, heads, blocks) in [(1, 16, 2), (300, 64, 8), (5, 1, 1), (7, 9, 2)] {
+        let operands = MergeStatesOperands {
+            partial_output: somewhere([4, rows, heads, 128]),
+            partial_lse: somewhere([4, rows, heads]).with_stride(0, 2 * rows * heads),
+        };
+        let refused = operands.plan(&merged(rows, heads), &H200).expect_err("a short buffer");
+        assert!(matches!(refused, Error::BufferTooSmall { operand: "partial_lse", .. }));
+        let operands = MergeStatesOperands { partial_lse: somewhere([4, rows, heads]), ..operands };
+        let plan = operands.plan(&merged(rows, heads), &H200).expect("sound operands");
+        let launches: Vec<_> = plan.launches().collect();
+        let [Launch { kernel: Kernel::MergeStates, grid, threads: 128, params, .. }] = launches[..]
+        else {
+            panic!("{plan:?}")
+        };
+        assert_eq!(*grid, [rows as u32, blocks, 1]);
+        let Params::MergeStates(params) = params else { panic!("{params:?}") };
+        assert_eq!((params.shards, params.heads), (4, heads as u32));
+        assert_eq!(params.output_shard_stride, (rows * heads * 128) as u64);
+        assert_eq!((plan.route(), plan.workspace_bytes()), (Route::Decode, 0));
+    }
+    let operands = MergeStatesOperands {
+        partial_output: somewhere([4, 0, 16, 128]),
+        partial_lse: somewhere([4, 0, 16]),
+    };
+    let plan = operands.plan(&merged(0, 16), &H200).expect("nothing to do");
+    assert_eq!((plan.launches().count(), plan.route()), (0, Route::Empty));
+}
+
+fn merged(rows: usize, heads: usize) -> AttentionResult {
+    AttentionResult { output: somewhere([rows, heads, 128]), lse: None }
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use half::bf16;
 use msa::Selection;
 use msa::gpu::{
-    AttentionOperands, AttentionResult, Batch, Device, DeviceTensor, IndexerOperands, Ptx,
-    Workspace,
+    AttentionOperands, AttentionResult, Batch, Device, DeviceTensor, IndexerOperands,
+    MergeStatesOperands, Ptx, Workspace,
 };
 
 const DEVICE: Device = Device {
@@ -155,4 +155,51 @@ fn attention_refuses_what_the_host_can_know() {
         let error = operands.plan(&result, &DEVICE, WORKSPACE).expect_err(message);
         assert_eq!(error.to_string(), message);
     }
+}
+
+#[test]
+fn a_merge_refuses_what_it_must() {
+    let good = MergeStatesOperands {
+        partial_output: tensor([2, 3, 8, 128]),
+        partial_lse: tensor([2, 3, 8]),
+    };
+    let to = AttentionResult { output: tensor([3, 8, 128]), lse: Some(tensor([3, 8])) };
+    assert!(good.plan(&to, &DEVICE).is_ok());
+
+    #[rustfmt::skip]
+    let cases = [
+        (MergeStatesOperands { partial_output: tensor([0, 3, 8, 128]), ..good }, to,
+            "shards is 0, expected at least 1"),
+        (MergeStatesOperands { partial_output: tensor([2, 3, 8, 64]), ..good }, to,
+            "partial_output: axis `head dim` is 64, expected 128"),
+        (MergeStatesOperands { partial_output: at(0x1008, [2, 3, 8, 128]), ..good }, to,
+            "partial_output: the address 0x1008 is no multiple of 16 bytes"),
+        (MergeStatesOperands { partial_output: tensor([2, 4, 8, 128]).with_shape([2, 3, 8, 128]).with_stride(0, 3076), ..good }, to,
+            "partial_output: the stride of axis 0 is 3076, expected a multiple of 8"),
+        (MergeStatesOperands { partial_output: tensor([2, 3, 8, 128]).with_stride(0, 3080), ..good }, to,
+            "partial_output: the buffer holds 6144 elements, expected at least 6152"),
+        (MergeStatesOperands { partial_lse: tensor([1, 3, 8]), ..good }, to,
+            "partial_lse: axis `shards` is 1, expected 2"),
+        (MergeStatesOperands { partial_lse: tensor([2, 2, 8]), ..good }, to,
+            "partial_lse: axis `rows` is 2, expected 3"),
+        (MergeStatesOperands { partial_lse: tensor([2, 3, 9]), ..good }, to,
+            "partial_lse: axis `heads` is 9, expected 8"),
+        (MergeStatesOperands { partial_lse: at(0x1002, [2, 3, 8]), ..good }, to,
+            "partial_lse: the address 0x1002 is no multiple of 4 bytes"),
+        (good, AttentionResult { output: tensor([3, 7, 128]), ..to },
+            "output: axis `heads` is 7, expected 8"),
+        (good, AttentionResult { lse: Some(tensor([2, 8])), ..to }, "lse: axis `rows` is 2, expected 3"),
+        (good, AttentionResult { lse: Some(at(0, [3, 8])), ..to },
+            "lse is null, expected an address on the device"),
+    ];
+    for (operands, result, message) in cases {
+        let error = operands.plan(&result, &DEVICE).expect_err(message);
+        assert_eq!(error.to_string(), message);
+    }
+    let many = 8 * 65536;
+    let (partial_output, partial_lse) = (tensor([1, 1, many, 128]), tensor([1, 1, many]));
+    let to = AttentionResult { output: tensor([1, many, 128]), lse: None };
+    let error = MergeStatesOperands { partial_output, partial_lse }.plan(&to, &DEVICE);
+    let message = "merge_states: the grid has 65536 blocks along axis 1, expected at most 65535";
+    assert_eq!(error.expect_err(message).to_string(), message);
 }

@@ -7,6 +7,7 @@ pub(super) mod attention;
 pub(super) mod clusters;
 mod fit;
 pub(super) mod indexer;
+mod merge_states;
 mod prefill_tile;
 pub(super) mod tuning;
 
