@@ -1,0 +1,1 @@
+//! The analysis on steps of the generator.
