@@ -112,7 +112,8 @@ impl Step {
 
     /// All lists: rows in order, each with its heads in order.
     pub fn lists(&self) -> impl Iterator<Item = List<'_>> {
-        (0..self.rows()).flat_map(move |row| (0..self.heads()).map(move |head| self.list(head, row)))
+        (0..self.rows())
+            .flat_map(move |row| (0..self.heads()).map(move |head| self.list(head, row)))
     }
 }
 

@@ -15,7 +15,8 @@ macro_rules! lints {
     ($($id:ident: $level:ident, $name:literal, $what:literal, $why:literal, $check:literal;)*) => {
         $(pub static $id: Lint =
             Lint { name: $name, level: $level, what: $what, why: $why, check: $check };)*
-        /// All of them.
+        /// All of them: what the tests and the documentation must have.
+        #[cfg(test)]
         pub static LINTS: &[&Lint] = &[$(&$id),*];
     };
 }

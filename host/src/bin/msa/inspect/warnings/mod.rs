@@ -9,6 +9,8 @@ mod pages;
 
 use serde::Serialize;
 
+#[cfg(test)]
+pub use self::lints::LINTS;
 use self::lints::Lint;
 use super::step::Step;
 

@@ -1,1 +1,0 @@
-//! The analysis on steps of the generator.
