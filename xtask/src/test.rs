@@ -4,6 +4,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crate::backend::Backend;
+use crate::inspect::page::InspectPage;
 use crate::sim::apps::{self, CudaSim};
 use crate::{ptx, setup};
 
@@ -31,10 +32,15 @@ impl Test {
 /// The quickest to fail comes first; what needs the device toolchain comes after it is there.
 fn everything() -> Result<ExitCode> {
     cargo("format", &["fmt", "--all", "--check"])?;
-    cargo("lints", &["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
+    // The program `msa` is behind a feature, as libraries that depend on the crate need none of it.
+    let program = ["--features", "msa/inspect"];
+    let lints = ["clippy", "--workspace", "--all-targets"];
+    cargo("lints", &[&lints[..], &program, &["--", "--deny", "warnings"]].concat())?;
     step("device toolchain", || setup::Setup.run())?;
     // Not --all-targets: that would build the examples as tests, of which they have none.
-    cargo("unit, property, integration and documentation tests", &["test", "--workspace"])?;
+    let tests = [&["test", "--workspace"][..], &program].concat();
+    cargo("unit, property, integration and documentation tests", &tests)?;
+    step("pages of `msa inspect`, in a browser", || InspectPage { pictures: None }.run())?;
     step("the simulated driver, and the operators on it", || CudaSim::tests().run())?;
     cargo("documentation", &["doc", "--workspace", "--no-deps"])?;
     step("checked-in PTX", || ptx::Ptx { check: true, only: None, compare: None }.run())?;

@@ -14,7 +14,7 @@ use crate::workspace;
 pub struct InspectPage {
     /// Also keep pictures of the pages, light and dark, in this folder.
     #[arg(long, value_name = "DIR")]
-    pictures: Option<PathBuf>,
+    pub pictures: Option<PathBuf>,
 }
 
 impl InspectPage {

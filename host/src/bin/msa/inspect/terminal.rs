@@ -52,7 +52,7 @@ fn header(report: &Report) -> String {
     };
     format!(
         "{file}\n\
-         \x20 step      {}, {} rows of {} requests, {} query heads on {} KV heads, layer {} of {}\n\
+         \x20 step      {}, {} of {}, {} on {}, layer {} of {}\n\
          \x20 choice    top {} a row, {} initial and {} local blocks forced, listed by {}\n\
          \x20 caches    {} pages; {}\n\
          \x20 scales    {}; {}\n\
@@ -60,10 +60,10 @@ fn header(report: &Report) -> String {
          \x20 lists     {}\n\
          \x20 scores    {scored}\n",
         facts.route,
-        facts.rows,
-        facts.requests.len(),
-        facts.heads,
-        facts.kv_heads,
+        counted(facts.rows, "row"),
+        counted(facts.requests.len(), "request"),
+        counted(facts.heads, "query head"),
+        counted(facts.kv_heads, "KV head"),
         facts.layer,
         facts.layers,
         facts.topk,
@@ -246,6 +246,10 @@ fn wrapped(label: &str, words: &str) -> String {
         line.push(' ');
     }
     text + line.trim_end() + "\n"
+}
+
+fn counted(count: usize, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
 }
 
 fn percent(part: usize, whole: usize) -> String {

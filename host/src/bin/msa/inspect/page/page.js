@@ -24,6 +24,12 @@ const fixed = (number, digits) => (number === null ? "–" : number.toFixed(digi
 const section = (title, lead, ...content) =>
   element("section", {}, element("h2", {}, title), lead ? element("p", { class: "quiet" }, lead) : null, ...content);
 
+/** The first of 1, 2, 5, 10, 20, ... and their tenths that is no less. */
+function round(size) {
+  const unit = 10 ** Math.floor(Math.log10(size));
+  return [1, 2, 5, 10].map((times) => times * unit).find((step) => step >= size * 0.999);
+}
+
 // ---- what the file holds
 function overview() {
   const name = report.file.split(/[\\/]/).pop();
@@ -32,11 +38,11 @@ function overview() {
     element("div", {}, element("dt", {}, term), element("dd", {}, value, ...more.map((line) => element("small", {}, line))));
   const keep = report.overlap.map((head) => head.keep).filter((keep) => keep !== null);
   const smallest = margins?.quantiles[0];
-  const scored = report.scored.absent ?? `of ${scope(report.scored.rows, facts.rows)}`;
+  const scored = report.scored.absent ? "none" : `computed now, of ${scope(report.scored.rows, facts.rows)}`;
   return element("header", {},
     element("h1", {}, name),
     element("p", { class: "quiet" },
-      `One step of layer ${facts.layer} of ${facts.layers}. Lists: ${facts.lists}. Scores: ${report.scored.absent ? "none" : "computed now, " + scored}.`),
+      `One step of layer ${facts.layer} of ${facts.layers}. Lists: ${facts.lists}. Scores: ${scored}.`),
     element("dl", { class: "cards" },
       card("route", facts.route, `${count(facts.rows, "row")} of ${count(facts.requests.length, "request")}`),
       card("heads", `${facts.heads} / ${facts.kv_heads}`, "query / KV"),
@@ -59,7 +65,8 @@ function warnings() {
     row("why", warning.why);
     row("check", warning.check);
     const head = element("summary", {}, element("b", {}, warning.level), " ", element("code", {}, warning.lint), ` ${warning.what} (${count(warning.count, "time")})`);
-    const open = warning.level === "note" ? {} : { open: "" };
+    // Many at once would push everything else off the page.
+    const open = warning.level === "error" || report.warnings.length <= 2 ? { open: "" } : {};
     return element("details", { class: warning.level, ...open }, head, element("dl", {}, ...rows));
   });
   return section("What looks like a mistake", list.length ? null : "Nothing does.", ...list);
@@ -212,11 +219,10 @@ function map() {
     const every = Math.max(1, Math.ceil(20 / line));
     for (let index = from; index < to; index += every) pen.fillText(`row ${rows[index].row}`, LEFT - 8, top(index) + Math.max(line / 2, 6));
     pen.textBaseline = "top";
-    const step = Math.max(1, Math.ceil(view.width / 12));
-    for (let block = Math.ceil(view.x); block < view.x + view.width; block += step) {
-      pen.textAlign = "left";
-      pen.fillText(block === Math.ceil(view.x) ? `block ${block}` : block, left(block), STRIP + body + 6);
-    }
+    pen.textAlign = "left";
+    const step = Math.max(1, round(view.width / 10)), start = Math.ceil(view.x / step) * step;
+    for (let block = start; block < view.x + view.width; block += step)
+      pen.fillText(block === start ? `block ${block}` : block, left(block), STRIP + body + 6);
     canvas.dataset.rows = to - from;
   }
 
@@ -315,17 +321,16 @@ function overlapSection() {
   const y = (value) => HEIGHT - BOTTOM - (value / most) * (HEIGHT - BOTTOM - TOP);
   const path = (points) => points.map(([rows, value], index) => `${index ? "L" : "M"}${x(rows).toFixed(1)} ${y(value).toFixed(1)}`).join("");
   const ticks = report.windows.map((rows) => shape("text", { x: x(rows), y: HEIGHT - 18, "text-anchor": "middle" }, `${rows}`));
-  const unit = 10 ** Math.floor(Math.log10(most / 2)), step = [1, 2, 5, 10].map((n) => n * unit).find((size) => most / size <= 5) ?? unit;
-  const grid = [];
+  const step = round(most / 5), grid = [];
   for (let value = 0; value <= most; value += step)
     grid.push(shape("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(value), y2: y(value) }),
       shape("text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, `${Math.round(value * 100) / 100}`));
-  const nothing = [[1, one], [Math.min(16, most / one), Math.min(16 * one, most)]];
   const drawn = curves.flatMap((curve, head) => [
     shape("path", { class: "curve", d: path(curve) }),
     ...curve.map(([rows, value]) => shape("circle", { class: "dot", cx: x(rows), cy: y(value), r: 3.5 },
       shape("title", {}, `head ${head}, ${rows} rows: ${value.toFixed(2)} blocks`))),
   ]);
+  // Straight, but the axis is logarithmic.
   const straight = [];
   for (let rows = 1; rows <= 16 && rows * one <= most; rows *= 1.05) straight.push([rows, rows * one]);
   const table = element("div", { class: "table" }, element("table", {},
@@ -335,7 +340,7 @@ function overlapSection() {
     "Different blocks that so many neighbouring rows of a request choose together; the dashed line is that of rows with nothing in common. Kept: the share of a row's blocks, its own aside, that the row before chose as well.",
     shape("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img" }, ...grid, ...ticks,
       shape("text", { x: (LEFT + WIDTH - RIGHT) / 2, y: HEIGHT - 2, "text-anchor": "middle" }, "neighbouring rows"),
-      shape("path", { class: "reference", d: path(straight.length > 1 ? straight : nothing) }), ...drawn),
+      shape("path", { class: "reference", d: path(straight) }), ...drawn),
     table);
 }
 

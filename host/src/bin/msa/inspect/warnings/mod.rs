@@ -22,7 +22,7 @@ pub enum Level {
     Note,
     /// The operators run it, but no engine is likely to mean it.
     Warning,
-    /// The operators refuse it, or read what is not there.
+    /// The operators refuse it.
     Error,
 }
 
