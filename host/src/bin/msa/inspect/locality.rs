@@ -34,7 +34,7 @@ impl Locality {
     pub fn new(step: &Step) -> Self {
         let selection = &step.trace.selection;
         let oldest = step.lists().map(|list| list.own_block()).max();
-        let mut ages: Vec<Age> = oldest.map(|oldest| ages_to(oldest)).unwrap_or_default();
+        let mut ages: Vec<Age> = oldest.map(ages_to).unwrap_or_default();
         let (mut chosen, mut own, mut forced, mut free_ages) = (0, 0, 0, 0);
         for list in step.lists() {
             for block in list.read() {

@@ -90,10 +90,11 @@ impl Cache<'_> {
             seen
         };
         let seen: Vec<Seen> = blocks.par_iter().map(of_block).collect();
-        let lists: [(_, fn(&Seen) -> &[usize]); 2] =
-            [(&UNWRITTEN_KEYS, |seen| &seen.zero), (&NONFINITE_KEYS, |seen| &seen.nonfinite)];
-        for (lint, positions) in lists {
-            let positions: Vec<usize> = seen.iter().flat_map(positions).copied().collect();
+        let zero = seen.iter().flat_map(|seen| seen.zero.iter().copied());
+        let nonfinite = seen.iter().flat_map(|seen| seen.nonfinite.iter().copied());
+        let found =
+            [(&UNWRITTEN_KEYS, Vec::from_iter(zero)), (&NONFINITE_KEYS, Vec::from_iter(nonfinite))];
+        for (lint, positions) in found {
             for run in positions.chunk_by(|a, b| a + 1 == *b) {
                 let run = Run { first: run[0], len: run.len(), keys: request.keys() };
                 findings.add(lint, || format!("{}: {run}", self.place(request, lane)));
