@@ -7,7 +7,12 @@ use super::report::Report;
 
 const PAGE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
-const SCRIPT: &str = include_str!("page/page.js");
+const SCRIPT: &str = concat!(
+    include_str!("page/elements.js"),
+    include_str!("page/map.js"),
+    include_str!("page/charts.js"),
+    include_str!("page/page.js"),
+);
 
 pub fn html(report: &Report) -> serde_json::Result<String> {
     let data = escaped(&serde_json::to_string(report)?);

@@ -52,9 +52,10 @@ lints! {
         "at the end of a request the length is too large or the step's own keys are not written yet; elsewhere the \
          page is the wrong one or was never filled",
         "dump after the cache is written; compare the length with the number of tokens that went through the layer";
-    KEYS_PAST_LENGTH: Warning, "keys-past-length",
+    KEYS_PAST_LENGTH: Note, "keys-past-length",
         "keys follow the last visible one, on a page that is zero after them",
-        "the page was clear before this request wrote to it, so the keys are its own: the length is too small",
+        "the length is too small, unless the keys are those of drafts that were rejected, or of a request that had the page \
+         before",
         "cache_lengths is the number of keys before this step: is it read before the last step has added its own?";
     NONFINITE_KEYS: Warning, "nonfinite-keys",
         "visible keys or values hold NaN or infinities",
