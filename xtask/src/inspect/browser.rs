@@ -41,7 +41,7 @@ impl Browser {
     /// Writes a picture of a page, as it is with a light or a dark desktop.
     pub fn shoot(&self, page: &Path, picture: &Path, is_dark: bool) -> Result<()> {
         let to = format!("--screenshot={}", picture.display());
-        let mut options = vec!["--hide-scrollbars", "--window-size=1240,2000", &to];
+        let mut options = vec!["--hide-scrollbars", "--window-size=1240,1060", &to];
         if is_dark {
             // Sets what the page asks for by prefers-color-scheme.
             options.push("--blink-settings=preferredColorScheme=0");

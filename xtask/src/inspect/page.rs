@@ -27,6 +27,7 @@ impl InspectPage {
             let file = folder.join(format!("{name} <b>&amp;.safetensors"));
             let page = folder.join(format!("{name}.html"));
             trace.write(&file)?;
+            let _ = std::fs::remove_file(&page); // an earlier run's would pass for this one's
             let arguments = vec![file.into(), "--html".into(), page.clone().into()];
             Inspect { arguments }.run()?;
             let drawn = browser.dump(&page)?;
