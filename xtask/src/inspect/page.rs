@@ -23,8 +23,7 @@ impl InspectPage {
         std::fs::create_dir_all(&folder).context("cannot make target/inspect-page")?;
         let browser = Browser::find_or_install(folder.join("profile"))?;
         for (name, trace) in steps::all() {
-            // The name must come out as text.
-            let file = folder.join(format!("{name} <b>&amp;.safetensors"));
+            let file = folder.join(file_name(name));
             let page = folder.join(format!("{name}.html"));
             trace.write(&file)?;
             let _ = std::fs::remove_file(&page); // an earlier run's would pass for this one's
@@ -51,7 +50,8 @@ fn check(name: &str, trace: &Trace, drawn: &str) -> Result<()> {
     ensure!(drawn.contains("data-drawn=\"yes\""), "the script has not come to its end");
     let rows = format!("data-rows=\"{}\"", trace.q.shape()[0]);
     ensure!(drawn.contains(&rows), "the map has not {rows}");
-    let title = format!("<h1>{name} &lt;b&gt;&amp;amp;.safetensors</h1>");
+    let text = file_name(name).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let title = format!("<h1>{text}</h1>");
     ensure!(drawn.contains(&title), "the title is not {title}");
     // The page's data and script, which name everything, come after what was drawn.
     let body = drawn.split("<script").next().unwrap_or_default();
@@ -65,6 +65,12 @@ fn check(name: &str, trace: &Trace, drawn: &str) -> Result<()> {
         ensure!(warnings >= 8, "{warnings} kinds of mistakes are shown");
     }
     Ok(())
+}
+
+/// A step's file. The name of one is HTML, and must come out as text.
+fn file_name(name: &str) -> String {
+    let html = if name == "mistakes" { "<b>&amp;" } else { "" };
+    format!("{name}{html}.safetensors")
 }
 
 fn shown(page: &Path) -> String {
