@@ -4,6 +4,7 @@ mod backend;
 mod bench;
 mod demo;
 mod guide;
+mod inspect;
 mod ptx;
 mod replay;
 mod setup;
@@ -28,6 +29,11 @@ enum Task {
     /// Run recorded steps (the example `replay`; its options are shown by `replay --help`).
     #[command(disable_help_flag = true)]
     Replay(replay::Replay),
+    /// Show which blocks recorded steps chose (the program `msa inspect`; its options are shown by `inspect --help`).
+    #[command(disable_help_flag = true)]
+    Inspect(inspect::Inspect),
+    /// Draw pages of `msa inspect` in a browser, and see that they are all there.
+    InspectPage(inspect::page::InspectPage),
     /// Make a trace of any shape from a seed, with its expected values.
     Trace(trace::MakeTrace),
     /// Measure the operators.
@@ -50,6 +56,8 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Test(test) => test.run(),
         Task::CudaSim(library) => library.run(),
         Task::Replay(replay) => replay.run(),
+        Task::Inspect(inspect) => inspect.run(),
+        Task::InspectPage(page) => page.run(),
         Task::Trace(trace) => trace.run(),
         Task::Bench(bench) => bench.run(),
         Task::SimReport(report) => report.run(),

@@ -4,6 +4,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crate::backend::Backend;
+use crate::inspect::page::InspectPage;
 use crate::sim::apps::{self, CudaSim};
 use crate::{guide, ptx, setup};
 
@@ -31,14 +32,15 @@ impl Test {
 /// The quickest to fail comes first; what needs the device toolchain comes after it is there.
 fn everything() -> Result<ExitCode> {
     cargo("format", &["fmt", "--all", "--check"])?;
-    cargo("lints", &["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
+    // What is not there by default and needs no driver.
+    let features = ["--features", "msa/inspect,msa/tracing"];
+    let lints = ["clippy", "--workspace", "--all-targets"];
+    cargo("lints", &[&lints[..], &features, &["--", "--deny", "warnings"]].concat())?;
     step("device toolchain", || setup::Setup.run())?;
     // Not --all-targets: that would build the examples as tests, of which they have none.
-    cargo("unit, property, integration and documentation tests", &["test", "--workspace"])?;
-    cargo(
-        "what is told by tracing",
-        &["test", "--package", "msa", "--features", "tracing", "--test", "tracing"],
-    )?;
+    let tests = [&["test", "--workspace"][..], &features].concat();
+    cargo("unit, property, integration and documentation tests", &tests)?;
+    step("pages of `msa inspect`, in a browser", || InspectPage { pictures: None }.run())?;
     step("the simulated driver, and the operators on it", || CudaSim::tests().run())?;
     cargo("documentation", &["doc", "--workspace", "--no-deps"])?;
     step("guide", || guide::Guide.run())?;

@@ -1,5 +1,7 @@
 //! Scoring of blocks, then selection.
 
+use std::ops::Range;
+
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -49,6 +51,26 @@ pub(super) fn run(arch: Arch, problem: &IndexerProblem, block_ids: &mut [i32]) {
             }
         }
     });
+}
+
+/// The scores of some rows, as [`select`] compares them, none forced: `[rows * index_heads]` lists, each of the row's
+/// horizon.
+pub(super) fn scores(arch: Arch, problem: &IndexerProblem, rows: Range<usize>) -> Vec<Vec<f32>> {
+    let tiles = Tile::of(problem.batch, TILE_ROWS).into_iter().filter_map(|mut tile| {
+        tile.rows = tile.rows.start.max(rows.start)..tile.rows.end.min(rows.end);
+        (!tile.rows.is_empty()).then_some(tile)
+    });
+    let of_tile = |tile: Tile| {
+        let scores = score(arch, problem, &tile);
+        let lanes = tile.rows.len() * problem.index_heads;
+        let of_lane = |lane: usize| {
+            let row = tile.rows.start + lane / problem.index_heads;
+            let blocks = horizon_blocks(tile.request.position(row));
+            scores.chunks_exact(lanes).take(blocks).map(|scores| scores[lane] + 0.0).collect()
+        };
+        (0..lanes).map(of_lane).collect::<Vec<Vec<f32>>>()
+    };
+    tiles.flat_map(of_tile).collect()
 }
 
 /// The scores of a tile, block-major: f32 `[blocks, lanes]` with a lane for each row and index head.

@@ -14,10 +14,12 @@ mod softmax;
 mod tile;
 mod topk;
 
+use std::ops::Range;
+
 use pulp::Arch;
 
-use crate::AttentionResult;
 use crate::problem::{AttentionProblem, IndexerProblem, MergeStatesProblem};
+use crate::{AttentionResult, Error, IndexerOperands};
 
 /// The processor's vector instructions, found when the value is made.
 ///
@@ -54,6 +56,21 @@ impl Cpu {
             Arch::Scalar => "scalar",
             _ => "simd",
         }
+    }
+
+    /// The scores that the indexer selects some rows' blocks by, before initial and local blocks are forced: to see by
+    /// how much a block was chosen. For each row and, within it, each index head, f32 `[blocks in the row's horizon]`;
+    /// -inf is a block that is never chosen. Rows past the batch's last have none.
+    ///
+    /// # Errors
+    /// Whatever the contract refuses.
+    pub fn block_scores(
+        &self,
+        operands: &IndexerOperands,
+        rows: Range<usize>,
+    ) -> Result<Vec<Vec<f32>>, Error> {
+        let problem = operands.check(operands.block_ids_len())?;
+        Ok(indexer::scores(self.arch, &problem, rows))
     }
 
     pub(crate) fn indexer(&self, problem: &IndexerProblem, block_ids: &mut [i32]) {

@@ -5,6 +5,45 @@
 //! (`score` or `ascending`) and `exact_scores` (`1`: ids must match exactly). With `block_ids` among
 //! the tensors attention uses them and the indexer is not run; its operands may then be absent.
 //! `expected.block_ids`, `expected.output` and `expected.lse` hold what the step must give.
+//!
+//! An engine writes a step that it has run from copies of its buffers; `msa inspect` shows what such a file holds:
+//!
+//! ```
+//! use half::bf16;
+//! use msa::Selection;
+//! use msa::trace::{BlockIds, IndexerInputs, Tensor, Trace};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let scale = 128_f32.powf(-0.5);
+//! let dump = Trace {
+//!     row_offsets: vec![0, 1],
+//!     cache_lengths: vec![200],
+//!     q: Tensor::filled(bf16::ONE, [1, 16, 128]),
+//!     kv_pages: Tensor::filled(bf16::ONE, [2, 2, 1, 128, 1, 128]),
+//!     kv_page_table: Tensor::new([1, 2], vec![1, 0]),
+//!     layer_idx: 0,
+//!     scale,
+//!     selection: Selection { topk: 4, ..Selection::MINIMAX_M3 },
+//!     // The lists that attention got, and what they were selected from.
+//!     block_ids: BlockIds::Given(
+//!         Tensor::new([1, 1, 4], vec![1, 0, -1, -1]),
+//!         Some(IndexerInputs {
+//!             index_q: Tensor::filled(bf16::ONE, [1, 1, 128]),
+//!             index_k_pages: Tensor::filled(bf16::ONE, [2, 1, 1, 128, 1, 128]),
+//!             index_page_table: Tensor::new([1, 2], vec![0, 1]),
+//!             index_scale: scale,
+//!         }),
+//!     ),
+//!     exact_scores: false,
+//!     expected: None,
+//! };
+//! let file = std::env::temp_dir().join(format!("step-{}.safetensors", std::process::id()));
+//! dump.write(&file)?;
+//! assert_eq!(Trace::read(&file)?, dump);
+//! # std::fs::remove_file(file)?;
+//! # Ok(())
+//! # }
+//! ```
 
 mod error;
 mod read;

@@ -1,10 +1,9 @@
 //! The Rust compiler for GPUs and LLVM's tools: from Debian, or else from rustup.
 
-use super::{Tool, pins::Pins};
+use super::{Tool, debian, pins::Pins};
 use anyhow::{Context, Result, anyhow, bail};
 use cuda_builder::Toolchain;
 use std::{
-    env,
     path::Path,
     process::{Command, Stdio},
 };
@@ -53,54 +52,20 @@ fn install(pins: &Pins) -> Result<()> {
     if !Path::new("/etc/debian_version").exists() {
         return install_by_rustup(pins);
     }
-    install_by_apt(pins).or_else(|debian| {
+    let packages: Vec<&str> = pins.debian.keys().map(String::as_str).collect();
+    debian::install(&packages).or_else(|debian| {
         install_by_rustup(pins).map_err(|rustup| anyhow!("{debian:#}\nrustup: {rustup:#}"))
     })
 }
 
-fn install_by_apt(pins: &Pins) -> Result<()> {
-    let packages: Vec<&str> = pins.debian.keys().map(String::as_str).collect();
-    let command = ["apt-get", "install", "--yes", "--no-install-recommends"];
-    let by_hand = format!("run as root: {} {}", command.join(" "), packages.join(" "));
-    let prefix: &[&str] = match (is_root(), exists("sudo")) {
-        (true, _) => &[],
-        (false, true) => &["sudo"],
-        (false, false) => bail!("there is no sudo; {by_hand}"),
-    };
-    let as_root = |arguments: &[&str]| run(&[prefix, arguments].concat()).context(by_hand.clone());
-    if !packages.iter().all(|package| is_known(package)) {
-        as_root(&["apt-get", "update"])?;
-    }
-    if let Some(unknown) = packages.iter().find(|package| !is_known(package)) {
-        bail!("this Debian has no package {unknown}");
-    }
-    as_root(&[&command[..], &packages].concat())
-}
-
 fn install_by_rustup(pins: &Pins) -> Result<()> {
-    if !exists("rustup") {
+    if !debian::exists("rustup") {
         bail!("there is neither rustup nor a Debian that has the packages");
     }
     let mut arguments =
         vec!["rustup", "toolchain", "install", &pins.rustup.channel, "--profile", "minimal"];
     arguments.extend(pins.rustup.components.iter().flat_map(|name| ["--component", name.as_str()]));
     run(&arguments)
-}
-
-/// Whether apt can install the package: it names a candidate for it.
-fn is_known(package: &str) -> bool {
-    let output = Command::new("apt-cache").args(["show", "--no-all-versions", package]).output();
-    output.is_ok_and(|output| output.status.success() && !output.stdout.is_empty())
-}
-
-fn is_root() -> bool {
-    let output = Command::new("id").arg("-u").output();
-    output.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
-}
-
-fn exists(program: &str) -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 /// Runs a command, showing it and what it prints.

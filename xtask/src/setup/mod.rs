@@ -1,6 +1,7 @@
 //! `cargo xtask setup`: finds the device toolchain, and installs what is missing of it.
 
 mod compiler;
+pub mod debian;
 mod pins;
 mod wheel;
 
