@@ -240,7 +240,8 @@ mod tests {
         }
         let mut seen = HashSet::new();
         KERNELS.iter().for_each(|abi| check(abi.params, &mut seen));
-        assert_eq!(seen.len(), 7, "{seen:?}");
+        // What a pointer leads to is described, too.
+        assert!(seen.contains("CheckReport"), "{seen:?}");
     }
 
     #[test]
