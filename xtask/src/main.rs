@@ -3,6 +3,7 @@
 mod backend;
 mod bench;
 mod demo;
+mod examples;
 mod ptx;
 mod replay;
 mod setup;

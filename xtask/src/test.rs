@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::backend::Backend;
 use crate::sim::apps::{self, CudaSim};
-use crate::{ptx, setup};
+use crate::{examples, ptx, setup};
 
 #[derive(clap::Args)]
 pub struct Test {
@@ -36,6 +36,7 @@ fn everything() -> Result<ExitCode> {
     // Not --all-targets: that would build the examples as tests, of which they have none.
     cargo("unit, property, integration and documentation tests", &["test", "--workspace"])?;
     step("the simulated driver, and the operators on it", || CudaSim::tests().run())?;
+    step("the candle example", examples::test)?;
     cargo("documentation", &["doc", "--workspace", "--no-deps"])?;
     step("checked-in PTX", || {
         ptx::Ptx { check: true, only: None, compare: None, describe: false }.run()
