@@ -161,6 +161,16 @@ pub enum Error {
         /// What its compiler said.
         log: String,
     },
+    /// The file that was loaded is of another version of the interface to the kernels than the library.
+    #[error("{ptx} has version {got} of the interface to its kernels, expected {expected}")]
+    AbiVersion {
+        /// The file.
+        ptx: &'static str,
+        /// The library's version.
+        expected: u32,
+        /// The file's version.
+        got: u32,
+    },
     /// The file that was loaded has no such kernel.
     #[error("{ptx} has no kernel {kernel}")]
     NoKernel {

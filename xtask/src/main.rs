@@ -3,6 +3,7 @@
 mod backend;
 mod bench;
 mod demo;
+mod examples;
 mod guide;
 mod inspect;
 mod ptx;

@@ -1,4 +1,4 @@
-use crate::{BLOCK, BatchParams, CacheParams, DevicePtr, HEAD_DIM, MAX_GROUP};
+use crate::{BLOCK, BatchParams, CacheParams, DevicePtr, HEAD_DIM, MAX_GROUP, layout::layout};
 
 /// Parameters of the kernels of attention: `attend_decode`, of requests with few new tokens each, and `attend_combine`, which
 /// follows it where the work of a row is split; or `attend_decode_cluster`, which is both; or `attend_prefill`, of requests
@@ -185,3 +185,26 @@ impl AttendParams {
 }
 
 const _: () = assert!(size_of::<AttendParams>() == 200 && align_of::<AttendParams>() == 8);
+
+layout!(AttendParams {
+    batch,
+    cache,
+    q,
+    q_row_stride,
+    q_head_stride,
+    block_ids,
+    ids_head_stride,
+    ids_row_stride,
+    output,
+    lse,
+    partial_values,
+    partial_sums,
+    scale_log2,
+    kv_heads,
+    group,
+    topk,
+    splits,
+    tile_rows,
+    row_tiles,
+    stages,
+});

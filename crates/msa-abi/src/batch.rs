@@ -1,4 +1,4 @@
-use crate::DevicePtr;
+use crate::{DevicePtr, layout::layout};
 
 /// The ragged batch of a step: which rows each request owns, and what it has cached before them.
 #[repr(C)]
@@ -16,3 +16,5 @@ pub struct BatchParams {
 }
 
 const _: () = assert!(size_of::<BatchParams>() == 24 && align_of::<BatchParams>() == 8);
+
+layout!(BatchParams { row_offsets, cache_lengths, batch, rows });

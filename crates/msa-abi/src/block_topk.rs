@@ -1,4 +1,4 @@
-use crate::{DevicePtr, IdOrder};
+use crate::{DevicePtr, IdOrder, layout::layout};
 
 /// Parameters of the kernel `block_topk`: select each row's blocks from their scores.
 ///
@@ -53,3 +53,18 @@ impl BlockTopkParams {
 }
 
 const _: () = assert!(size_of::<BlockTopkParams>() == 64 && align_of::<BlockTopkParams>() == 8);
+
+layout!(BlockTopkParams {
+    scores,
+    row_offsets,
+    cache_lengths,
+    block_ids,
+    rows,
+    batch,
+    score_stride,
+    topk,
+    init_blocks,
+    local_blocks,
+    id_order,
+    max_blocks,
+});

@@ -1,4 +1,4 @@
-use crate::DevicePtr;
+use crate::{DevicePtr, layout::layout};
 
 /// One layer of a paged cache, and the table that finds a request's blocks in it. Strides count elements.
 #[repr(C)]
@@ -27,3 +27,15 @@ pub struct CacheParams {
 }
 
 const _: () = assert!(size_of::<CacheParams>() == 64 && align_of::<CacheParams>() == 8);
+
+layout!(CacheParams {
+    pages,
+    page_stride,
+    plane_stride,
+    token_stride,
+    head_stride,
+    table,
+    table_stride,
+    table_width,
+    padding,
+});

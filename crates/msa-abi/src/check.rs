@@ -1,4 +1,4 @@
-use crate::{BatchParams, CacheParams, DevicePtr};
+use crate::{BatchParams, CacheParams, DevicePtr, layout::layout};
 
 /// Parameters of the kernel `check_operands`: looks for what no kernel can stand in numbers that live on the device,
 /// and writes a [`CheckReport`].
@@ -74,3 +74,7 @@ impl Violation {
 
 const _: () = assert!(size_of::<CheckParams>() == 104 && align_of::<CheckParams>() == 8);
 const _: () = assert!(size_of::<CheckReport>() == 20 && align_of::<CheckReport>() == 4);
+
+layout!(CheckParams { batch, cache, report, pages, max_seq_length });
+
+layout!(CheckReport { violation, index, block, bound, got });

@@ -1,4 +1,4 @@
-use crate::{BLOCK, BatchParams, CacheParams, DevicePtr, HEAD_DIM, IdOrder};
+use crate::{BLOCK, BatchParams, CacheParams, DevicePtr, HEAD_DIM, IdOrder, layout::layout};
 
 /// Parameters of the kernels that score blocks.
 ///
@@ -151,3 +151,24 @@ impl IndexParams {
 }
 
 const _: () = assert!(size_of::<IndexParams>() == 176 && align_of::<IndexParams>() == 8);
+
+layout!(IndexParams {
+    batch,
+    cache,
+    index_q,
+    q_row_stride,
+    q_head_stride,
+    scores,
+    block_ids,
+    partial_keys,
+    scale,
+    index_heads,
+    score_stride,
+    splits,
+    pair_tiles,
+    stages,
+    topk,
+    init_blocks,
+    local_blocks,
+    id_order,
+});

@@ -13,6 +13,7 @@ mod cache;
 mod check;
 mod elementary;
 mod index;
+mod layout;
 mod merge_states;
 mod ptr;
 mod tensor_map;
@@ -24,9 +25,18 @@ pub use cache::CacheParams;
 pub use check::{CheckParams, CheckReport, Violation};
 pub use elementary::{exp, ln};
 pub use index::IndexParams;
+pub use layout::{Field, FieldType, StructLayout};
 pub use merge_states::{MergeStatesParams, merged_lse};
 pub use ptr::DevicePtr;
 pub use tensor_map::TensorMap;
+
+/// The number of the interface between a caller and the PTX: names of kernels, their parameters and how they are launched.
+/// The PTX has it as the variable [`ABI_VERSION_SYMBOL`], and whoever loads it compares. It is raised with every change
+/// that a caller of before would not survive, and not by a kernel more.
+pub const ABI_VERSION: u32 = 1;
+
+/// What the PTX calls its [`ABI_VERSION`], a variable of 4 bytes.
+pub const ABI_VERSION_SYMBOL: &str = "msa_abi_version";
 
 /// Consecutive tokens in a block; a page of either cache holds exactly one block.
 pub const BLOCK: usize = 128;

@@ -1,4 +1,4 @@
-use crate::{DevicePtr, HEAD_DIM, ln};
+use crate::{DevicePtr, HEAD_DIM, layout::layout, ln};
 
 /// Parameters of the kernel `merge_states`: joins what shards have given of the same rows and heads, each of keys of its
 /// own.
@@ -45,6 +45,20 @@ impl MergeStatesParams {
 }
 
 const _: () = assert!(size_of::<MergeStatesParams>() == 80 && align_of::<MergeStatesParams>() == 8);
+
+layout!(MergeStatesParams {
+    partial_output,
+    output_shard_stride,
+    output_row_stride,
+    output_head_stride,
+    partial_lse,
+    lse_shard_stride,
+    lse_row_stride,
+    output,
+    lse,
+    shards,
+    heads,
+});
 
 /// The logarithm of a softmax's denominator, from the largest of the shards' logarithms and the sum of their weights
 /// `exp(lse - max)`, of which one is 1: -inf where there is no weight, NaN where one is NaN, and of one shard its own, to

@@ -85,8 +85,15 @@ unsafe extern "C" {
         bytes: usize,
         stream: CUstream,
     ) -> Code;
+    pub(super) fn cuMemcpyDtoH_v2(to: *mut c_void, from: u64, bytes: usize) -> Code;
     pub(super) fn cuModuleGetFunction(
         function: *mut CUfunction,
+        module: CUmodule,
+        name: *const c_char,
+    ) -> Code;
+    pub(super) fn cuModuleGetGlobal_v2(
+        address: *mut u64,
+        bytes: *mut usize,
         module: CUmodule,
         name: *const c_char,
     ) -> Code;

@@ -31,7 +31,8 @@ impl Kernels {
     /// Loads the newest kernels that the current context's device runs.
     ///
     /// # Errors
-    /// If no context is current, the device is too old, or its driver cannot compile the kernels.
+    /// If no context is current, the device is too old, its driver cannot compile the kernels, or they are of another
+    /// [`ABI_VERSION`](crate::gpu::ABI_VERSION).
     pub fn load() -> Result<Self, Error> {
         Self::of_device(CurrentDevice::new()?)
     }
@@ -39,7 +40,8 @@ impl Kernels {
     /// Loads these kernels, whatever else the current context's device runs.
     ///
     /// # Errors
-    /// If no context is current, the device does not run them, or its driver cannot compile them.
+    /// If no context is current, the device does not run them, its driver cannot compile them, or they are of another
+    /// [`ABI_VERSION`](crate::gpu::ABI_VERSION).
     pub fn load_ptx(ptx: Ptx) -> Result<Self, Error> {
         let mut device = CurrentDevice::new()?;
         let (major, minor) = device.plan.capability;

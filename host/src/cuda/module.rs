@@ -5,11 +5,11 @@ use cust::sys::{CUfunction, CUmodule};
 
 use super::driver::{
     Code, LaunchConfig, NOT_FOUND, SUCCESS, check, cuFuncGetAttribute, cuFuncSetAttribute,
-    cuModuleGetFunction, cuModuleLoadDataEx, cuModuleUnload, cuOccupancyMaxPotentialClusterSize,
-    name,
+    cuMemcpyDtoH_v2, cuModuleGetFunction, cuModuleGetGlobal_v2, cuModuleLoadDataEx, cuModuleUnload,
+    cuOccupancyMaxPotentialClusterSize, name,
 };
 use crate::Error;
-use crate::gpu::{Kernel, Ptx};
+use crate::gpu::{ABI_VERSION_SYMBOL, Kernel, Ptx};
 
 /// `CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES`: shared memory that a kernel has without asking.
 const FIXED_SHARED: c_int = 1;
@@ -41,7 +41,7 @@ impl Module {
     /// Bytes of what the compiler may say.
     const LOG_BYTES: usize = 16 << 10;
 
-    /// Compiles a file for the current context.
+    /// Compiles a file for the current context, and sees that its kernels take what this library gives.
     pub(super) fn load(ptx: &Ptx) -> Result<Self, Error> {
         let mut log = vec![0_u8; Self::LOG_BYTES];
         let text = terminated(ptx.text());
@@ -60,15 +60,33 @@ impl Module {
                 values.as_mut_ptr(),
             )
         };
-        match result {
-            SUCCESS => Ok(Self { raw }),
-            code => Err(Error::Load {
+        if result != SUCCESS {
+            return Err(Error::Load {
                 ptx: ptx.name(),
-                code: code as u32,
-                name: name(code),
+                code: result as u32,
+                name: name(result),
                 log: said(&log),
-            }),
+            });
         }
+        let module = Self { raw };
+        ptx.check_abi(module.abi_version()?)?;
+        Ok(module)
+    }
+
+    /// What the file says that its interface is.
+    fn abi_version(&self) -> Result<u32, Error> {
+        let (mut address, mut bytes) = (0, 0);
+        let symbol = terminated(ABI_VERSION_SYMBOL);
+        // SAFETY: the out-pointers are valid, the module is loaded, and the name ends in a NUL.
+        let found =
+            unsafe { cuModuleGetGlobal_v2(&mut address, &mut bytes, self.raw, symbol.as_ptr()) };
+        check("cuModuleGetGlobal", ABI_VERSION_SYMBOL, found)?;
+        let mut version = 0_u32;
+        let bytes = bytes.min(size_of_val(&version));
+        // SAFETY: as many bytes are at the address, and there is room for them.
+        let copied = unsafe { cuMemcpyDtoH_v2((&raw mut version).cast(), address, bytes) };
+        check("cuMemcpyDtoH", ABI_VERSION_SYMBOL, copied)?;
+        Ok(version)
     }
 
     /// A kernel of the file, allowed to have this much shared memory.

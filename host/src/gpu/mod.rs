@@ -23,6 +23,10 @@
 //! # Workspace
 //! [`indexer_workspace_bytes`] and [`attention_workspace_bytes`] bound what any step within [`Limits`] needs, so that
 //! an engine allocates once. It holds nothing between two plans, so both operators may have the same one, on one stream.
+//!
+//! # The kernels by themselves
+//! Whoever loads the [`Ptx`] without `msa::cuda` finds in [`KERNELS`] what each kernel takes and how it is launched, and
+//! compares the PTX's own [`ABI_VERSION`] with this library's ([`Ptx::check_abi`]). `docs/cpp.md` does so from C++.
 
 mod attention;
 mod batch;
@@ -31,6 +35,7 @@ mod device;
 mod device_check;
 mod indexer;
 mod kernel;
+mod kernel_abi;
 mod launch;
 mod limits;
 mod merge_states;
@@ -46,10 +51,12 @@ pub use device::Device;
 pub use device_check::DeviceCheck;
 pub use indexer::IndexerOperands;
 pub use kernel::Kernel;
+pub use kernel_abi::{KERNELS, KernelAbi, Threads};
 pub use launch::{Launch, Params, Plan};
 pub use limits::{Limits, attention_workspace_bytes, indexer_workspace_bytes};
 pub use merge_states::MergeStatesOperands;
+pub use msa_abi::{ABI_VERSION, ABI_VERSION_SYMBOL, Field, FieldType, StructLayout};
 pub use plane_map::PlaneMap;
-pub use ptx::Ptx;
+pub use ptx::{Ptx, Target};
 pub use tensor::DeviceTensor;
 pub use workspace::Workspace;

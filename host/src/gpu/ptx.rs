@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::Kernel;
+use super::{ABI_VERSION, Kernel};
 use crate::Error;
 
 /// The kernels as PTX for one architecture, embedded in the library.
@@ -11,9 +11,9 @@ pub struct Ptx {
     text: &'static str,
 }
 
-/// What runs a PTX file.
+/// What runs a PTX file: compute capabilities, major and minor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Target {
+pub enum Target {
     /// Devices of exactly this compute capability: the file has instructions of this architecture alone.
     Exactly(u32, u32),
     /// Devices of this compute capability and later ones of the same major: the file has instructions of this family alone.
@@ -77,6 +77,11 @@ impl Ptx {
         self.name
     }
 
+    /// What runs it.
+    pub fn target(&self) -> Target {
+        self.target
+    }
+
     /// The PTX, which holds kernels of the names in [`Kernel`](super::Kernel).
     pub fn text(&self) -> &'static str {
         self.text
@@ -94,6 +99,18 @@ impl Ptx {
             }
             Kernel::AttendDecodeCluster => self.capability() >= (9, 0),
             _ => true,
+        }
+    }
+
+    /// Refuses a version of the interface to the kernels that is not the library's, [`ABI_VERSION`]: what whoever loads the
+    /// file found in its variable [`ABI_VERSION_SYMBOL`](super::ABI_VERSION_SYMBOL).
+    ///
+    /// # Errors
+    /// If it is another.
+    pub fn check_abi(&self, got: u32) -> Result<(), Error> {
+        match got {
+            ABI_VERSION => Ok(()),
+            _ => Err(Error::AbiVersion { ptx: self.name, expected: ABI_VERSION, got }),
         }
     }
 
@@ -131,7 +148,7 @@ impl fmt::Debug for Ptx {
 mod tests {
     use super::Ptx;
     use crate::Error;
-    use crate::gpu::Kernel;
+    use crate::gpu::{ABI_VERSION, Kernel};
 
     #[test]
     fn a_device_runs_the_newest_file_that_it_can() {
@@ -161,6 +178,18 @@ mod tests {
                 matches!(error, Error::UnsupportedDevice { major: m, minor: n, .. } if (m, n) == (major, minor))
             );
         }
+    }
+
+    #[test]
+    fn another_version_of_the_interface_is_refused() {
+        assert_eq!(Ptx::SM_80.check_abi(ABI_VERSION), Ok(()));
+        let refused = Ptx::SM_80.check_abi(0).expect_err("no version");
+        assert_eq!(
+            refused.to_string(),
+            format!(
+                "msa_sm_80 has version 0 of the interface to its kernels, expected {ABI_VERSION}"
+            )
+        );
     }
 
     #[test]

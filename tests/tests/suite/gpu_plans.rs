@@ -9,6 +9,8 @@ use msa::{Error, Route, Selection};
 use msa_abi::{AttendParams, CheckReport, IndexParams, MAX_SPECULATIVE, MAX_TOPK};
 use proptest::prelude::*;
 
+use crate::kernel_abi::assert_as_described;
+
 const A100: Device = device((8, 0), Ptx::SM_80, 108, 163, 164);
 const RTX_4090: Device = device((8, 9), Ptx::SM_80, 128, 99, 100);
 const H200: Device = device((9, 0), Ptx::SM_90A, 132, 227, 228);
@@ -186,13 +188,7 @@ fn assert_sound(plan: &Plan, step: &Step, device: &Device) {
         assert_eq!(launch.programmatic_stream_serialization, may_overlap, "{launch:?}");
         assert!(launch.dynamic_shared <= device.shared_per_block_optin, "{launch:?}");
         assert!(launch.grid.iter().all(|&blocks| blocks > 0), "{launch:?}");
-        let takes_planes = matches!(
-            launch.kernel,
-            Kernel::AttendDecodeCluster
-                | Kernel::AttendPrefillHopper
-                | Kernel::AttendPrefillBlackwell
-        );
-        assert_eq!(launch.planes.is_some(), takes_planes, "{launch:?}");
+        assert_as_described(launch, step.kv_heads);
         assert_work(launch, step);
         assert_at_once(launch, device);
     }
@@ -460,6 +456,7 @@ fn a_check_on_the_device_is_one_small_launch_and_its_report() {
         panic!("{plan:?}")
     };
     assert!(matches!(params, Params::Check(params) if params.report.address() == START));
+    assert_as_described(launches[0], 1);
     assert_eq!(plan.workspace_bytes(), 256);
     assert!(check.plan(&H200, Workspace { bytes: 255, ..report }).is_err());
     let refused = IndexerOperands { layer_idx: 1, ..DECODE.indexer() }.device_check();

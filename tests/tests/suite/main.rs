@@ -9,6 +9,7 @@ mod gpu_plans;
 mod gpu_refusals;
 mod hazards;
 mod horizon;
+mod kernel_abi;
 mod layout;
 mod merge_states;
 mod reader;

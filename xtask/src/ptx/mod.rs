@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod compare;
+mod describe;
 mod fingerprint;
 mod manifest;
 
@@ -31,6 +32,9 @@ pub struct Ptx {
     /// Change nothing, but compare what ptxas makes of the kernels for one architecture by LLVM and by libNVVM.
     #[arg(long, conflicts_with_all = ["check", "only"])]
     pub compare: Option<Arch>,
+    /// Write `host/ptx/abi.json` alone, the kernels as data, for which no kernel is built.
+    #[arg(long, conflicts_with_all = ["check", "only", "compare"])]
+    pub describe: bool,
 }
 
 /// A PTX, its report and what is wrong with it.
@@ -47,6 +51,10 @@ impl Ptx {
             return Ok(ExitCode::SUCCESS);
         }
         let folder = workspace::root().join("host").join("ptx");
+        if self.describe {
+            write_description(&folder)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let problems =
             if self.check { check::check(&folder)? } else { rebuild(&folder, self.only)? };
         for problem in &problems {
@@ -66,8 +74,16 @@ fn rebuild(folder: &Path, only: Option<Arch>) -> Result<Vec<String>> {
     }
     if only.is_none() {
         write(&folder.join(manifest::NAME), &manifest.to_text()?)?;
+        write_description(folder)?;
     }
     Ok(audit::problems(&built))
+}
+
+/// Writes what callers in other languages read, unless it breaks what they were promised.
+fn write_description(folder: &Path) -> Result<()> {
+    let path = folder.join(describe::NAME);
+    let now = fs::read_to_string(&path).ok();
+    write(&path, &describe::text(now.as_deref())?)
 }
 
 /// What the sources give: the PTX of each architecture, and the manifest that belongs to them.

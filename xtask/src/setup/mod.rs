@@ -6,9 +6,9 @@ mod pins;
 mod wheel;
 
 use crate::workspace;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use pins::Pins;
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 #[derive(clap::Args)]
 pub struct Setup;
@@ -22,7 +22,7 @@ struct Tool {
 
 impl Setup {
     pub fn run(self) -> Result<ExitCode> {
-        let pins = Pins::read(&workspace::root().join("toolchain.toml"))?;
+        let pins = pins()?;
         let mut tools = compiler::find_or_install(&pins);
         for (name, wheel) in &pins.wheels {
             let found = wheel::find_or_unpack(name, wheel, &workspace::toolchain());
@@ -30,6 +30,18 @@ impl Setup {
         }
         Ok(if report(&tools) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+/// The file that a wheel is there for, after it was unpacked if it has to be.
+pub fn file_of_wheel(name: &str) -> Result<PathBuf> {
+    let pins = pins()?;
+    let wheel = pins.wheels.get(name).with_context(|| format!("toolchain.toml has no {name}"))?;
+    let (_, file) = wheel::find_or_unpack(name, wheel, &workspace::toolchain())?;
+    Ok(file.into())
+}
+
+fn pins() -> Result<Pins> {
+    Pins::read(&workspace::root().join("toolchain.toml"))
 }
 
 /// Prints what there is and then what is missing; returns whether everything is there.

@@ -7,9 +7,10 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
+use super::cpp;
 use super::library::Library;
 
-/// A package that runs `cust` on the simulator; not of the workspace, as it cannot link without it.
+/// A package that runs on the simulator; not of the workspace, as it cannot link without it.
 struct App {
     manifest: &'static str,
     /// The folder for what is built of it.
@@ -26,7 +27,7 @@ struct Pass {
     seed: Option<u32>,
 }
 
-const APPS: [App; 2] = [
+const APPS: [App; 3] = [
     App {
         manifest: "crates/cuda-sim/tests/cust-app/Cargo.toml",
         target: "cust-app",
@@ -46,6 +47,12 @@ const APPS: [App; 2] = [
             at_random("sm_100", 3),
             at_random("sm_120", 4),
         ],
+    },
+    // Another library's memory, stream and graphs: a device of each sort of kernels.
+    App {
+        manifest: "examples/cudarc/Cargo.toml",
+        target: "cudarc",
+        passes: &[in_order("sm_80"), in_order("sm_90"), in_order("sm_100")],
     },
 ];
 
@@ -78,6 +85,7 @@ impl CudaSim {
             test_driver()?;
             lint_programs(&library)?;
             APPS.iter().try_for_each(|app| app.test(&library))?;
+            cpp::test(&library)?;
             return Ok(ExitCode::SUCCESS);
         };
         let passed = run_on(&library, Command::new(program).args(arguments))?;
@@ -88,13 +96,17 @@ impl CudaSim {
 /// Runs the operators' tests on the GPU of this machine's driver.
 pub fn test_on_gpu() -> Result<ExitCode> {
     let library = Library::lay_out()?;
-    let [_, app] = &APPS;
-    let target = library.root().join(app.target);
-    let mut test = app.command("test", &["--tests"]);
-    // Linked with the simulator, which needs no CUDA, but nothing has it loaded.
-    let status = library.link(test.arg("--target-dir").arg(target)).status();
-    let passed = status.context("cannot run cargo")?.success();
-    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let [_, of_operators @ ..] = &APPS;
+    for app in of_operators {
+        let target = library.root().join(app.target);
+        let mut test = app.command("test", &["--tests"]);
+        // Linked with the simulator, which needs no CUDA, but nothing has it loaded.
+        let status = library.link(test.arg("--target-dir").arg(target)).status();
+        if !status.context("cannot run cargo")?.success() {
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs a program that links and loads the driver that is laid out, and tells whether it succeeded.
