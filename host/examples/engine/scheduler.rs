@@ -10,7 +10,7 @@ use half::bf16;
 use msa::BLOCK;
 
 use crate::config::Config;
-use crate::device::Device;
+use crate::device::{Device, Ran};
 use crate::model::Model;
 use crate::pages::Pages;
 use crate::request::{Done, End, Request, Sequence};
@@ -31,8 +31,8 @@ pub struct Scheduler {
 pub struct Report {
     pub generating_rows: usize,
     pub prompt_rows: usize,
-    /// New tokens of the longest request of each batch.
-    pub max_seq_lengths: [usize; 2],
+    /// How each batch was run, if it had rows: that which generates, and prompts.
+    pub ran: [Option<Ran>; 2],
     /// Tokens that requests have got.
     pub generated: usize,
     pub drafted: usize,
@@ -136,7 +136,7 @@ impl Scheduler {
         let mut report = Report::default();
         self.admit(&mut report);
         let plan = self.plan(&mut report);
-        match self.run(device, &plan.step) {
+        match self.run(device, &plan.step, &mut report) {
             Ok(digests) => self.commit(plan, digests, &mut report),
             Err(error) => {
                 self.undo(&plan);
@@ -203,7 +203,6 @@ impl Scheduler {
         let Step { copies, generating, prompts } = &plan.step;
         report.generating_rows = generating.rows();
         report.prompt_rows = prompts.rows();
-        report.max_seq_lengths = [generating.max_seq_length(), prompts.max_seq_length()];
         report.copied_pages = copies.len();
         plan
     }
@@ -260,13 +259,18 @@ impl Scheduler {
     }
 
     /// Runs a step; returns the digests of the rows of both batches.
-    fn run(&mut self, device: &mut dyn Device, step: &Step) -> Result<[Vec<u64>; 2]> {
+    fn run(
+        &mut self,
+        device: &mut dyn Device,
+        step: &Step,
+        report: &mut Report,
+    ) -> Result<[Vec<u64>; 2]> {
         device.copy_pages(&step.copies)?;
         let mut digests = [Vec::new(), Vec::new()];
-        for (batch, digests) in [&step.generating, &step.prompts].into_iter().zip(&mut digests) {
+        for (index, batch) in [&step.generating, &step.prompts].into_iter().enumerate() {
             if batch.rows() > 0 {
-                device.run(batch, &mut self.outputs)?;
-                *digests = self.config.model.digests(&self.outputs, batch.rows());
+                report.ran[index] = Some(device.run(batch, &mut self.outputs)?);
+                digests[index] = self.config.model.digests(&self.outputs, batch.rows());
             }
         }
         Ok(digests)

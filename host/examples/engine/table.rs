@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use msa::Route;
-
 use crate::engine::Status;
 use crate::scheduler::Report;
 
 /// The names of the columns.
 pub fn heading() -> String {
     format!(
-        "{:>5} {:>9} {:>8} {:>7} {:>7} {:>7} {:>16} {:<20}  {}",
+        "{:>5} {:>9} {:>8} {:>7} {:>7} {:>7} {:>16} {:<29}  {}",
         "step",
         "time",
         "tokens/s",
@@ -27,9 +25,11 @@ pub fn line(status: &Status) -> String {
     let report = &status.report;
     let seconds = status.time.as_secs_f64();
     let rows = report.generating_rows + report.prompt_rows;
-    let routes = report.max_seq_lengths.map(Route::for_max_seq_length);
-    let routes = routes.into_iter().filter(|&route| route != Route::Empty);
-    let routes: Vec<String> = routes.map(|route| route.to_string()).collect();
+    let routes = report.ran.iter().flatten().map(|ran| {
+        let graph = if ran.is_replay { " (graph)" } else { "" };
+        format!("{}{graph}", ran.route)
+    });
+    let routes: Vec<String> = routes.collect();
     let pages = status.pages;
     let all = pages.used + pages.idle + pages.free;
     let mut events = Vec::new();
@@ -46,7 +46,7 @@ pub fn line(status: &Status) -> String {
     ];
     events.extend(counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));
     format!(
-        "{:>5} {:>6.1} ms {:>8.0} {:>7} {:>7} {rows:>7} {:>16} {:<20}  {}",
+        "{:>5} {:>6.1} ms {:>8.0} {:>7} {:>7} {rows:>7} {:>16} {:<29}  {}",
         status.step,
         seconds * 1e3,
         rows as f64 / seconds,

@@ -4,7 +4,7 @@ use anyhow::Result;
 use half::bf16;
 use msa::{AttentionOperands, AttentionResult, BLOCK, HEAD_DIM, IndexerOperands, View};
 
-use super::{Device, SCALE};
+use super::{Device, Ran, SCALE};
 use crate::config::Config;
 use crate::model::Shape;
 use crate::step::{Batch, PageCopy, Run};
@@ -53,7 +53,7 @@ impl Device for Cpu {
         Ok(())
     }
 
-    fn run(&mut self, batch: &Batch, outputs: &mut Vec<bf16>) -> Result<()> {
+    fn run(&mut self, batch: &Batch, outputs: &mut Vec<bf16>) -> Result<Ran> {
         let Shape { layers, heads, kv_heads } = self.config.model.shape;
         let (rows, pages) = (batch.rows(), self.config.pages);
         let new = self.config.model.project(&batch.chains);
@@ -101,7 +101,7 @@ impl Device for Cpu {
             };
             self.backend.attention(&attention, AttentionResult { output, lse: None })?;
         }
-        Ok(())
+        Ok(Ran { route: lengths.route(), is_replay: false })
     }
 }
 

@@ -1,14 +1,15 @@
 //! What runs the operators for all layers, and owns the caches.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
 
 use anyhow::Result;
 use half::bf16;
+use msa::Route;
 
 use crate::config::{Backend, Config};
 use crate::step::{Batch, PageCopy};
-
-pub use cpu::Cpu;
 
 /// Multiplies every dot product: 128^-0.5.
 pub const SCALE: f32 = std::f32::consts::FRAC_1_SQRT_2 / 8.0;
@@ -29,7 +30,15 @@ pub trait Device {
     ///
     /// # Errors
     /// If an operator refuses its operands, or a driver fails.
-    fn run(&mut self, batch: &Batch, outputs: &mut Vec<bf16>) -> Result<()>;
+    fn run(&mut self, batch: &Batch, outputs: &mut Vec<bf16>) -> Result<Ran>;
+}
+
+/// How a batch was run.
+#[derive(Clone, Copy, Debug)]
+pub struct Ran {
+    pub route: Route,
+    /// Whether a captured graph was replayed.
+    pub is_replay: bool,
 }
 
 /// The device of a configuration's backend.
@@ -38,6 +47,8 @@ pub trait Device {
 /// If it does not run here.
 pub fn open(config: &Config) -> Result<Box<dyn Device>> {
     match config.backend {
-        Backend::Cpu => Ok(Box::new(Cpu::new(*config))),
+        Backend::Cpu => Ok(Box::new(cpu::Cpu::new(*config))),
+        #[cfg(feature = "cuda")]
+        Backend::Cuda | Backend::Sim => Ok(Box::new(cuda::Cuda::new(*config)?)),
     }
 }
