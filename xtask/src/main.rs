@@ -3,8 +3,8 @@
 mod backend;
 mod bench;
 mod demo;
+mod example;
 mod ptx;
-mod replay;
 mod setup;
 mod sim;
 mod test;
@@ -26,7 +26,11 @@ enum Task {
     CudaSim(sim::apps::CudaSim),
     /// Run recorded steps (the example `replay`; its options are shown by `replay --help`).
     #[command(disable_help_flag = true)]
-    Replay(replay::Replay),
+    Replay(example::Example),
+    /// Serve made-up requests by both operators, each answer checked (the example `engine`; its options are shown by
+    /// `engine --help`).
+    #[command(disable_help_flag = true)]
+    Engine(example::Example),
     /// Make a trace of any shape from a seed, with its expected values.
     Trace(trace::MakeTrace),
     /// Measure the operators.
@@ -46,7 +50,8 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Demo(demo) => demo.run(),
         Task::Test(test) => test.run(),
         Task::CudaSim(library) => library.run(),
-        Task::Replay(replay) => replay.run(),
+        Task::Replay(options) => options.run("replay"),
+        Task::Engine(options) => options.run("engine"),
         Task::Trace(trace) => trace.run(),
         Task::Bench(bench) => bench.run(),
         Task::SimReport(report) => report.run(),

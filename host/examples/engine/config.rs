@@ -116,19 +116,22 @@ impl Config {
         let (chunk, layers) = (size(a.chunk, 96, 512), size(a.layers, 2, 3));
         let &Arguments { heads, kv_heads, topk, drafts, agreement, cancel, seed, .. } = a;
 
-        for (option, value) in [
-            ("requests", requests),
-            ("prompt", prompt),
-            ("new-tokens", new_tokens),
-            ("batch", batch),
-            ("chunk", chunk),
-            ("layers", layers),
-            ("kv-heads", kv_heads),
+        for (option, value, most) in [
+            ("requests", requests, 1 << 20),
+            ("prompt", prompt, MAX_TOKENS),
+            ("new-tokens", new_tokens, MAX_TOKENS),
+            ("pages", pages, 1 << 24),
+            ("batch", batch, 1 << 12),
+            ("chunk", chunk, MAX_TOKENS),
+            ("layers", layers, 1 << 10),
+            ("heads", heads, 1 << 10),
+            ("kv-heads", kv_heads, 1 << 10),
+            ("topk", topk, MAX_TOPK),
         ] {
-            ensure!(value > 0, "--{option} is 0, expected at least 1");
+            ensure!((1..=most).contains(&value), "--{option} is {value}, expected 1 to {most}");
         }
         ensure!(
-            heads > 0 && heads.is_multiple_of(kv_heads),
+            heads.is_multiple_of(kv_heads),
             "--heads is {heads}, expected a multiple of --kv-heads, which is {kv_heads}"
         );
         let group = heads / kv_heads;
@@ -136,7 +139,6 @@ impl Config {
             group <= MAX_GROUP,
             "--heads is {heads}, expected at most {MAX_GROUP} for each of {kv_heads} KV heads"
         );
-        ensure!((1..=MAX_TOPK).contains(&topk), "--topk is {topk}, expected 1 to {MAX_TOPK}");
         ensure!(drafts <= MAX_DRAFTS, "--drafts is {drafts}, expected at most {MAX_DRAFTS}");
         ensure!(
             shared <= prompt,
@@ -145,10 +147,6 @@ impl Config {
         for (option, percent) in [("agreement", agreement), ("cancel", cancel)] {
             ensure!(percent <= 100, "--{option} is {percent}, expected at most 100");
         }
-        ensure!(
-            prompt <= MAX_TOKENS && new_tokens <= MAX_TOKENS,
-            "--prompt and --new-tokens are {prompt} and {new_tokens}, expected at most {MAX_TOKENS}"
-        );
         let width = (prompt + new_tokens + drafts).div_ceil(BLOCK);
         // One more for a copy of the page that a request writes, while it holds the original.
         ensure!(

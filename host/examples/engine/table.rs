@@ -25,6 +25,8 @@ pub fn line(status: &Status) -> String {
     let report = &status.report;
     let seconds = status.time.as_secs_f64();
     let rows = report.generating_rows + report.prompt_rows;
+    // Rows of drafts that were wrong are work, and no tokens.
+    let kept = rows - (report.drafted - report.accepted);
     let routes = report.ran.iter().flatten().map(|ran| {
         let graph = if ran.is_replay { " (graph)" } else { "" };
         format!("{}{graph}", ran.route)
@@ -40,6 +42,7 @@ pub fn line(status: &Status) -> String {
         (report.admitted, "admitted"),
         (report.shared_tokens, "tokens shared"),
         (report.copied_pages, "pages copied"),
+        (report.evicted, "pages evicted"),
         (report.preempted, "preempted"),
         (status.finished, "finished"),
         (status.cancelled, "cancelled"),
@@ -49,7 +52,7 @@ pub fn line(status: &Status) -> String {
         "{:>5} {:>6.1} ms {:>8.0} {:>7} {:>7} {rows:>7} {:>16} {:<29}  {}",
         status.step,
         seconds * 1e3,
-        rows as f64 / seconds,
+        kept as f64 / seconds,
         status.running,
         status.waiting,
         format!("{}+{} of {all}", pages.used, pages.idle),
@@ -76,14 +79,15 @@ impl Totals {
         all.accepted += report.accepted;
         all.shared_tokens += report.shared_tokens;
         all.copied_pages += report.copied_pages;
+        all.evicted += report.evicted;
         all.preempted += report.preempted;
     }
 
     pub fn line(&self, time: Duration) -> String {
         let all = &self.report;
         format!(
-            "{} steps in {:.1} s: {} rows, {} tokens generated, {} of {} drafts right, {} tokens shared, {} pages copied, \
-             {} preempted",
+            "{} steps in {:.1} s: {} rows, {} tokens generated, {} of {} drafts right, {} tokens shared, {} pages copied, {} pages \
+             evicted, {} preempted",
             self.steps,
             time.as_secs_f64(),
             self.rows,
@@ -92,6 +96,7 @@ impl Totals {
             all.drafted,
             all.shared_tokens,
             all.copied_pages,
+            all.evicted,
             all.preempted
         )
     }

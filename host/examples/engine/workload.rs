@@ -32,7 +32,7 @@ pub fn workload(config: &Config) -> Vec<Arrival> {
                 prompt.collect()
             }
         };
-        step += random.below(3);
+        step += if id == 0 { 0 } else { random.below(3) };
         let cancel = random.percent(config.cancel).then(|| step + 1 + random.below(12));
         let request = Request { id, prompt, new_tokens: config.new_tokens, salt: random.word() };
         arrivals.push(Arrival { step, request, cancel });

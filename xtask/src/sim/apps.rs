@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use super::library::Library;
+use crate::example::Example;
 
 /// A package that runs `cust` on the simulator; not of the workspace, as it cannot link without it.
 struct App {
@@ -65,7 +66,7 @@ pub struct CudaSim {
 }
 
 impl CudaSim {
-    /// The driver's tests, and the operators'.
+    /// The driver's tests, the operators', and the engine's run.
     pub fn tests() -> Self {
         Self { command: Vec::new() }
     }
@@ -78,6 +79,7 @@ impl CudaSim {
             test_driver()?;
             lint_programs(&library)?;
             APPS.iter().try_for_each(|app| app.test(&library))?;
+            run_engine()?;
             return Ok(ExitCode::SUCCESS);
         };
         let passed = run_on(&library, Command::new(program).args(arguments))?;
@@ -112,6 +114,18 @@ fn lint_programs(library: &Library) -> Result<()> {
     if !run_on(library, clippy.args(["--", "--deny", "warnings"]))? {
         bail!("`cargo clippy --features cuda` fails");
     }
+    Ok(())
+}
+
+/// Has the worked engine serve a few short requests, by graphs too, and check every answer.
+fn run_engine() -> Result<()> {
+    println!("-- the example engine");
+    let start = Instant::now();
+    let options = Example::new(&["--backend", "sim", "--small"]);
+    if options.run("engine")? != ExitCode::SUCCESS {
+        bail!("the example `engine` fails on the simulator");
+    }
+    println!("-- passed in {:.0} s", start.elapsed().as_secs_f64());
     Ok(())
 }
 

@@ -1,8 +1,8 @@
 //! The caches in this program's memory, and the CPU backend.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use half::bf16;
-use msa::{AttentionOperands, AttentionResult, BLOCK, HEAD_DIM, IndexerOperands, View};
+use msa::{AttentionOperands, AttentionResult, BLOCK, HEAD_DIM, IndexerOperands, Route, View};
 
 use super::{Device, Ran, SCALE};
 use crate::config::Config;
@@ -20,18 +20,27 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    pub fn new(config: Config) -> Self {
+    /// # Errors
+    /// If there is no memory for the caches.
+    pub fn new(config: Config) -> Result<Self> {
         let Shape { layers, kv_heads, .. } = config.model.shape;
-        // What was never written must not matter.
-        let pages = |of_token| vec![bf16::NAN; config.pages * layers * BLOCK * of_token];
-        Self {
+        let tokens = config.pages * layers * BLOCK;
+        Ok(Self {
             config,
             backend: msa::Backend::default(),
-            index_k_pages: pages(HEAD_DIM),
-            kv_pages: pages(2 * kv_heads * HEAD_DIM),
+            index_k_pages: poisoned(tokens * HEAD_DIM).context("index_k_pages")?,
+            kv_pages: poisoned(tokens * 2 * kv_heads * HEAD_DIM).context("kv_pages")?,
             block_ids: Vec::new(),
-        }
+        })
     }
+}
+
+/// Memory that is full of NaN: what was never written must not matter.
+fn poisoned(elements: usize) -> Result<Vec<bf16>> {
+    let mut values = Vec::new();
+    values.try_reserve_exact(elements)?;
+    values.resize(elements, bf16::NAN);
+    Ok(values)
 }
 
 impl Device for Cpu {
@@ -101,7 +110,8 @@ impl Device for Cpu {
             };
             self.backend.attention(&attention, AttentionResult { output, lse: None })?;
         }
-        Ok(Ran { route: lengths.route(), is_replay: false })
+        let route = Route::for_max_seq_length(batch.max_seq_length());
+        Ok(Ran { route, is_replay: false })
     }
 }
 

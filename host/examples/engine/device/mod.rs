@@ -47,7 +47,7 @@ pub struct Ran {
 /// If it does not run here.
 pub fn open(config: &Config) -> Result<Box<dyn Device>> {
     match config.backend {
-        Backend::Cpu => Ok(Box::new(cpu::Cpu::new(*config))),
+        Backend::Cpu => Ok(Box::new(cpu::Cpu::new(*config)?)),
         #[cfg(feature = "cuda")]
         Backend::Cuda | Backend::Sim => Ok(Box::new(cuda::Cuda::new(*config)?)),
     }
