@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use crate::config::Config;
 use crate::device::Device;
 use crate::engine::serve;
-use crate::request::{Done, Request};
+use crate::request::{Done, End, Request};
 use crate::workload::Arrival;
 
 /// The first way in which a request's answer differs from the one that it gets alone, in words. A request that was
@@ -20,6 +20,10 @@ use crate::workload::Arrival;
 /// # Errors
 /// If the device fails.
 pub fn difference(config: &Config, device: &mut dyn Device, done: &Done) -> Result<Option<String>> {
+    let (got, asked) = (done.generated.len(), done.request.new_tokens);
+    if done.end == End::Finished && got != asked {
+        return Ok(Some(format!("finished with {got} tokens, and asked for {asked}")));
+    }
     if done.digests.is_empty() {
         return Ok(None);
     }

@@ -110,9 +110,9 @@ impl Config {
         let size = |given: Option<usize>, small, usual| {
             given.unwrap_or(if a.small { small } else { usual })
         };
-        let (requests, prompt) = (size(a.requests, 4, 12), size(a.prompt, 300, 2500));
-        let (shared, new_tokens) = (size(a.shared, 150, 1000), size(a.new_tokens, 5, 48));
-        let (pages, batch) = (size(a.pages, 7, 64), size(a.batch, 3, 8));
+        let (requests, prompt) = (size(a.requests, 4, 12), size(a.prompt, 200, 2500));
+        let (shared, new_tokens) = (size(a.shared, 140, 1000), size(a.new_tokens, 5, 48));
+        let (pages, batch) = (size(a.pages, 5, 64), size(a.batch, 3, 8));
         let (chunk, layers) = (size(a.chunk, 96, 512), size(a.layers, 2, 3));
         let &Arguments { heads, kv_heads, topk, drafts, agreement, cancel, seed, .. } = a;
 

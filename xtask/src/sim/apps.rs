@@ -121,7 +121,9 @@ fn lint_programs(library: &Library) -> Result<()> {
 fn run_engine() -> Result<()> {
     println!("-- the example engine");
     let start = Instant::now();
-    let options = Example::new(&["--backend", "sim", "--small"]);
+    // A seed of which a request is cancelled, and one is preempted.
+    let options = ["--backend", "sim", "--small", "--seed", "3", "--cancel", "40"];
+    let options = Example::new(&options);
     if options.run("engine")? != ExitCode::SUCCESS {
         bail!("the example `engine` fails on the simulator");
     }
