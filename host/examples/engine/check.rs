@@ -2,7 +2,7 @@
 //!
 //! Alone means: nothing shared, no other request beside it, no drafts, the caches full of what others left there. The
 //! operators give the same bits for a row whatever company it keeps and whichever route it takes, on every backend
-//! (`docs/architecture.md`), so tokens and outputs must agree bit for bit, and not only within a tolerance.
+//! (`docs/architecture.md`; `tests/gpu/tests/bits.rs` holds GPUs to it), so tokens and outputs must agree bit for bit, and not only within a tolerance.
 
 use std::collections::BTreeMap;
 

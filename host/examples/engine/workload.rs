@@ -18,7 +18,7 @@ pub struct Arrival {
 /// that are not yet full.
 pub fn workload(config: &Config) -> Vec<Arrival> {
     let model = &config.model;
-    let mut random = Random::new(mix(model.seed, 0x0ff1_ce));
+    let mut random = Random::new(mix(model.seed, 0x000f_f1ce));
     let mut arrivals: Vec<Arrival> = Vec::new();
     let mut step = 0;
     for id in 0..config.requests {

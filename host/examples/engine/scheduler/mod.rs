@@ -10,8 +10,9 @@ mod tests;
 
 use std::collections::VecDeque;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use half::bf16;
+use msa::BLOCK;
 
 use crate::config::Config;
 use crate::device::{Device, Ran};
@@ -100,12 +101,19 @@ impl Scheduler {
         std::mem::take(&mut self.done)
     }
 
-    /// Looks whether every page is accounted for.
+    /// Looks, between steps, whether every page is accounted for.
     ///
     /// # Errors
-    /// If one is lost, or held by someone who does not count.
+    /// If one is lost, or held by someone who does not count, or a request has other pages than its tokens need.
     pub fn check(&self) -> Result<()> {
         let sequences = self.running.iter().chain(&self.waiting);
+        for Sequence { request, cached, pages, .. } in sequences.clone() {
+            let (id, held) = (request.id, pages.len());
+            ensure!(
+                held == cached.div_ceil(BLOCK),
+                "request {id} holds {held} pages for {cached} cached tokens"
+            );
+        }
         let held = sequences.map(|sequence| &sequence.pages[..]);
         let count = self.pages.check(held).map_err(anyhow::Error::msg);
         count.map(drop).context("pages are not accounted for")

@@ -145,12 +145,13 @@ fn a_cancelled_request_gives_its_pages_back() {
     }
     scheduler.step(device.as_mut()).expect("the processor does not fail");
     assert_eq!((scheduler.running(), scheduler.waiting()), (3, 2));
+    assert_eq!(scheduler.running[0].pages.len(), 1);
     // One that runs, one that waits, and nobody.
-    [1, 4, 17].into_iter().for_each(|id| scheduler.cancel(id));
+    [0, 4, 17].into_iter().for_each(|id| scheduler.cancel(id));
     scheduler.check().expect("every page is accounted for");
     let done = scheduler.take_done();
     let ends: Vec<_> = done.iter().map(|done| (done.request.id, done.end)).collect();
-    assert_eq!(ends, [(1, End::Cancelled), (4, End::Cancelled)]);
+    assert_eq!(ends, [(0, End::Cancelled), (4, End::Cancelled)]);
     assert_eq!(answers(&mut scheduler, device.as_mut()).len(), 3);
     assert_eq!(scheduler.pages().count().used, 0);
 }
