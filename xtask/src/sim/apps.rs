@@ -121,9 +121,8 @@ fn lint_programs(library: &Library) -> Result<()> {
 fn run_engine() -> Result<()> {
     println!("-- the example engine");
     let start = Instant::now();
-    // A seed of which a request is cancelled, and one is preempted.
-    let options = ["--backend", "sim", "--small", "--seed", "3", "--cancel", "40"];
-    let options = Example::new(&options);
+    // A seed of which pages are shared, copied and evicted, and a request is preempted.
+    let options = Example::new(&["--backend", "sim", "--small", "--seed", "3"]);
     if options.run("engine")? != ExitCode::SUCCESS {
         bail!("the example `engine` fails on the simulator");
     }
