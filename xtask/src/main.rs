@@ -2,12 +2,12 @@
 
 mod backend;
 mod bench;
+mod candle;
 mod demo;
-mod examples;
+mod example;
 mod guide;
 mod inspect;
 mod ptx;
-mod replay;
 mod setup;
 mod sim;
 mod test;
@@ -29,7 +29,11 @@ enum Task {
     CudaSim(sim::apps::CudaSim),
     /// Run recorded steps (the example `replay`; its options are shown by `replay --help`).
     #[command(disable_help_flag = true)]
-    Replay(replay::Replay),
+    Replay(example::Example),
+    /// Serve made-up requests by both operators, each answer checked (the example `engine`; its options are shown by
+    /// `engine --help`).
+    #[command(disable_help_flag = true)]
+    Engine(example::Example),
     /// Show which blocks recorded steps chose (the program `msa inspect`; its options are shown by `inspect --help`).
     #[command(disable_help_flag = true)]
     Inspect(inspect::Inspect),
@@ -56,7 +60,8 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Demo(demo) => demo.run(),
         Task::Test(test) => test.run(),
         Task::CudaSim(library) => library.run(),
-        Task::Replay(replay) => replay.run(),
+        Task::Replay(options) => options.run("replay"),
+        Task::Engine(options) => options.run("engine"),
         Task::Inspect(inspect) => inspect.run(),
         Task::InspectPage(page) => page.run(),
         Task::Trace(trace) => trace.run(),

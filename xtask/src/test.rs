@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use crate::backend::Backend;
 use crate::inspect::page::InspectPage;
 use crate::sim::apps::{self, CudaSim};
-use crate::{examples, guide, ptx, setup};
+use crate::{candle, guide, ptx, setup};
 
 #[derive(clap::Args)]
 pub struct Test {
@@ -42,7 +42,7 @@ fn everything() -> Result<ExitCode> {
     cargo("unit, property, integration and documentation tests", &tests)?;
     step("pages of `msa inspect`, in a browser", || InspectPage { pictures: None }.run())?;
     step("the simulated driver, and the operators on it", || CudaSim::tests().run())?;
-    step("the candle example", examples::test)?;
+    step("the candle example", candle::test)?;
     cargo("documentation", &["doc", "--workspace", "--no-deps"])?;
     step("guide", || guide::Guide.run())?;
     step("the crate as it is published", package)?;

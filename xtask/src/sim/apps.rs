@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 
 use super::cpp;
 use super::library::Library;
+use crate::example::Example;
 
 /// A package that runs on the simulator; not of the workspace, as it cannot link without it.
 struct App {
@@ -72,7 +73,7 @@ pub struct CudaSim {
 }
 
 impl CudaSim {
-    /// The driver's tests, and the operators'.
+    /// The driver's tests, the operators', and the engine's run.
     pub fn tests() -> Self {
         Self { command: Vec::new() }
     }
@@ -86,6 +87,7 @@ impl CudaSim {
             lint_programs(&library)?;
             APPS.iter().try_for_each(|app| app.test(&library))?;
             cpp::test(&library)?;
+            run_engine()?;
             return Ok(ExitCode::SUCCESS);
         };
         let passed = run_on(&library, Command::new(program).args(arguments))?;
@@ -124,6 +126,19 @@ fn lint_programs(library: &Library) -> Result<()> {
     if !run_on(library, clippy.args(["--", "--deny", "warnings"]))? {
         bail!("`cargo clippy --features cuda` fails");
     }
+    Ok(())
+}
+
+/// Has the worked engine serve a few short requests, by graphs too, and check every answer.
+fn run_engine() -> Result<()> {
+    println!("-- the example engine");
+    let start = Instant::now();
+    // A seed of which pages are shared, copied and evicted, and a request is preempted.
+    let options = Example::new(&["--backend", "sim", "--small", "--seed", "3"]);
+    if options.run("engine")? != ExitCode::SUCCESS {
+        bail!("the example `engine` fails on the simulator");
+    }
+    println!("-- passed in {:.0} s", start.elapsed().as_secs_f64());
     Ok(())
 }
 

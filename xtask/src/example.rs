@@ -6,18 +6,23 @@ use clap::ValueEnum;
 
 use crate::backend::Backend;
 
-/// Options of the example `replay`, which does the work: users of the library have it too.
+/// Options of an example of `msa`, which does the work: users of the library have it too.
 #[derive(clap::Args)]
-pub struct Replay {
+pub struct Example {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS AND FILES")]
     arguments: Vec<OsString>,
 }
 
-impl Replay {
-    pub fn run(self) -> Result<ExitCode> {
+impl Example {
+    pub fn new(arguments: &[&str]) -> Self {
+        Self { arguments: arguments.iter().map(OsString::from).collect() }
+    }
+
+    /// Builds and runs the example of this name.
+    pub fn run(self, name: &str) -> Result<ExitCode> {
         let backend = self.backend();
-        let example = ["--package", "msa", "--example", "replay"];
-        backend.run(&example, "examples/replay", self.arguments)
+        let example = ["--package", "msa", "--example", name];
+        backend.run(&example, &format!("examples/{name}"), self.arguments)
     }
 
     /// The backend among the options; the example refuses what is none.

@@ -1,4 +1,4 @@
-//! The examples that are packages of their own and need no GPU.
+//! The example of candle: a package of its own, which needs no GPU.
 
 use std::process::{Command, ExitCode};
 
