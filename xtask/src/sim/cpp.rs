@@ -5,7 +5,8 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use super::library::Library;
-use crate::{setup, workspace};
+use crate::setup::{self, debian};
+use crate::workspace;
 
 /// What the example prints of the blocks that it has selected.
 const SELECTED: &str = "block_ids: 4 1\n";
@@ -14,12 +15,15 @@ const SELECTED: &str = "block_ids: 4 1\n";
 pub fn test(library: &Library) -> Result<()> {
     let header = setup::file_of_wheel("nvidia-cuda-runtime")?;
     let include = header.parent().context("a header lies in a folder")?;
+    if !debian::exists("c++") {
+        debian::install(&["g++"]).context("there is no `c++` to compile the example with")?;
+    }
     let program = library.root().join("block_topk");
     let mut compile = Command::new("c++");
     compile.args(["-std=c++17", "-Wall", "-Wextra", "-Werror", "-isystem"]).arg(include);
     compile.arg(workspace::root().join("examples/cpp/block_topk.cpp")).arg("-o").arg(&program);
     compile.arg("-L").arg(library.folder()).arg("-lcuda");
-    let compiled = compile.status().context("cannot run `c++`; on Debian: apt-get install g++")?;
+    let compiled = compile.status().context("cannot run `c++`")?;
     ensure!(compiled.success(), "the C++ example does not compile");
 
     let mut run = Command::new(&program);
